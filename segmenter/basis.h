@@ -1,0 +1,67 @@
+/*
+ * The basis: which features, in which order, under which transform, and how they become fixed-point numbers.
+ *
+ * A contribution holds, per feature of the basis, the transformed, unscaled value as an int32 multiple of the feature's
+ * quantum, clamped; SEG_MISSING for a missing one. Everything summed over customers is made of these integers, so sums
+ * are exact whatever the order. Scaler and centroids belong to model versions and are not part of a basis.
+ *
+ * Immutable after seg_basis_init(); any thread may read.
+ */
+#ifndef SEG_SEGMENTER_BASIS_H
+#define SEG_SEGMENTER_BASIS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/profile.h"
+
+enum { SEG_MAX_FEATURES = 128, SEG_GRID_BINS = 256, SEG_FEATURE_NAME_MAX = 80 };
+
+enum seg_transform { SEG_LOG1P, SEG_LINEAR, SEG_SQRT, SEG_QUANTILE };
+enum seg_scaler_kind { SEG_SCALER_Z, SEG_SCALER_ROBUST };
+enum seg_impute { SEG_IMPUTE_MEAN, SEG_IMPUTE_MODE, SEG_IMPUTE_ZERO, SEG_IMPUTE_SEGMENT, SEG_IMPUTE_KNN };
+
+/* One configured feature of the model. */
+struct seg_feature_config {
+	char name[SEG_FEATURE_NAME_MAX];        /* catalogue name or attr:NAME */
+	enum seg_transform transform;
+	enum seg_scaler_kind scaler;
+	enum seg_impute impute;
+	double weight;
+};
+
+struct seg_basis_feature {
+	struct seg_feature_config config;
+	int catalogue;          /* index in the catalogue, -1: attribute */
+	double quantum;         /* transformed units per step of the int32 */
+	double grid_lo, grid_hi;/* transformed units; SEG_GRID_BINS equal bins between, outer ones take what lies beyond */
+};
+
+struct seg_basis {
+	uint64_t id;            /* hash of all below; never 0 */
+	uint32_t len;
+	struct seg_basis_feature features[SEG_MAX_FEATURES];
+};
+
+/* Checks names, transforms and their number. attr_max: largest magnitude per feature (NULL before the first fit: attr:
+ * features then get a quantum for 1e6); see design on attributes. SEG_INVALID says which name and the nearest known. */
+enum seg_rc seg_basis_init(struct seg_basis *basis, const struct seg_feature_config *configs, size_t len,
+			   const double *attr_max, struct seg_error *err) SEG_MUST_CHECK;
+
+/* Transformed (unscaled) value of a feature in its own units, and back. NAN stays NAN. Quantile: linear until knots. */
+double seg_transform_apply(enum seg_transform t, double x);
+double seg_transform_invert(enum seg_transform t, double y);
+
+/* The contribution's values of a profile at now_ms. ret_values has basis->len elements; never fails. */
+void seg_basis_values(const struct seg_basis *basis, const struct seg_profile *p, int64_t now_ms, int32_t *ret_values);
+
+/* Fixed point and back to transformed units (SEG_MISSING <-> NAN). */
+int32_t seg_basis_fix(const struct seg_basis_feature *f, double transformed);
+double seg_basis_unfix(const struct seg_basis_feature *f, int32_t value);
+
+/* Bin of a fixed-point value on the feature's grid, 0 .. SEG_GRID_BINS - 1. */
+unsigned seg_basis_bin(const struct seg_basis_feature *f, int32_t value);
+
+#endif
