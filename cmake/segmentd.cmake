@@ -18,6 +18,29 @@ pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash>=0.8.1)
 pkg_check_modules(LAPACKE REQUIRED IMPORTED_TARGET lapacke)
 find_package(Threads REQUIRED)
 
+# What the tests fetch once lives in one folder (tests/support/cache-dir.sh says which).
+if(DEFINED ENV{SEG_CACHE} AND NOT "$ENV{SEG_CACHE}" STREQUAL "")
+	set(SEG_CACHE "$ENV{SEG_CACHE}")
+elseif(DEFINED ENV{XDG_CACHE_HOME} AND NOT "$ENV{XDG_CACHE_HOME}" STREQUAL "")
+	set(SEG_CACHE "$ENV{XDG_CACHE_HOME}/segmentd")
+else()
+	set(SEG_CACHE "$ENV{HOME}/.cache/segmentd")
+endif()
+
+# The Python of the tests: the virtual environment of tests/support/test-deps.sh, else any python3.
+if(EXISTS "${SEG_CACHE}/venv/bin/python3")
+	set(SEG_PYTHON "${SEG_CACHE}/venv/bin/python3")
+else()
+	set(SEG_PYTHON python3)
+endif()
+
+# Objects compiled before are taken from the cache, if ccache is there.
+find_program(SEG_CCACHE ccache)
+if(SEG_CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
+	set(CMAKE_C_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env "CCACHE_DIR=${SEG_CACHE}/ccache" "CCACHE_MAXSIZE=1G"
+		"CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" "CCACHE_NOHASHDIR=1" "${SEG_CCACHE}")
+endif()
+
 # Everything that all targets share: include root, warnings, sanitizers.
 add_library(seg_options INTERFACE)
 target_include_directories(seg_options INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
@@ -48,6 +71,31 @@ function(seg_library name)
 	target_link_libraries(${name} PUBLIC seg_options ${ARG_LINK})
 endfunction()
 
+# Labels of a test: those given, and the folder below tests/ that it is in (unit, property, fuzz, integration, fault).
+function(seg_label_test name)
+	file(RELATIVE_PATH where "${CMAKE_SOURCE_DIR}/tests" "${CMAKE_CURRENT_SOURCE_DIR}")
+	string(REGEX REPLACE "/.*" "" area "${where}")
+	set(labels ${ARGN} ${area})
+	list(REMOVE_DUPLICATES labels)
+	set_tests_properties(${name} PROPERTIES LABELS "${labels}")
+endfunction()
+
+# seg_script_test(NAME COMMAND program args... [LABELS ...] [TIMEOUT s] [LOCK resource]): a test that is a script.
+# LOCK: not beside another test with the same lock, e.g. those that start a Kafka broker.
+function(seg_script_test name)
+	cmake_parse_arguments(ARG "" "TIMEOUT;LOCK" "COMMAND;LABELS" ${ARGN})
+	add_test(NAME ${name} COMMAND ${ARG_COMMAND})
+	if(NOT ARG_TIMEOUT)
+		set(ARG_TIMEOUT 120)
+	endif()
+	set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT}
+		ENVIRONMENT "SEG_CACHE=${SEG_CACHE};SEG_BUILD_DIR=${CMAKE_BINARY_DIR};SEG_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+	if(ARG_LOCK)
+		set_tests_properties(${name} PROPERTIES RESOURCE_LOCK "${ARG_LOCK}")
+	endif()
+	seg_label_test(${name} ${ARG_LABELS})
+endfunction()
+
 # seg_test(NAME SOURCES a.c [LINK targets...] [ARGS ...] [LABELS ...] [TIMEOUT s]): one cmocka program and ctest case.
 function(seg_test name)
 	cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;ARGS;LABELS" ${ARGN})
@@ -60,9 +108,7 @@ function(seg_test name)
 		set(ARG_TIMEOUT 120)
 	endif()
 	set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
-	if(ARG_LABELS)
-		set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}")
-	endif()
+	seg_label_test(${name} ${ARG_LABELS})
 endfunction()
 
 # seg_fuzz(NAME SOURCES a.c [LINK ...]): a libFuzzer program under clang with SEG_FUZZ, and always a plain program that
@@ -77,4 +123,5 @@ function(seg_fuzz name)
 	add_executable(${name}_replay ${ARG_SOURCES} "${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.c")
 	target_link_libraries(${name}_replay PRIVATE ${ARG_LINK} seg_options)
 	add_test(NAME ${name}_replay COMMAND ${name}_replay "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
+	seg_label_test(${name}_replay)
 endfunction()

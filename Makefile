@@ -1,0 +1,50 @@
+# segmentd: `make demo` and `make test` are all one has to type; they install what is missing and say so first.
+# The build itself is CMake's (see CMakePresets.json); this file only names what people do.
+
+SHELL := /bin/bash
+DEMO_ARGS ?=
+BENCH_ARGS ?=
+SOAK_ARGS ?=
+FUZZ_SECONDS ?= 60
+RELEASE := build/release
+export SEG_CACHE ?= $(shell tests/support/cache-dir.sh)
+
+.PHONY: help build demo test bench fuzz soak format lint clean deps deps-test
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+
+deps:
+	@packaging/install-packages.sh build
+
+deps-test:
+	@packaging/install-packages.sh build test
+	@tests/support/test-deps.sh
+
+build: deps  ## the segmentd program, optimised, in build/release/daemon
+	@tests/support/build.sh release segmentd
+
+demo: build  ## real orders flow in, customers change segment (DEMO_ARGS="--exit-after 200000")
+	@$(RELEASE)/daemon/segmentd demo $(DEMO_ARGS)
+
+test: deps-test  ## everything: unit, property, golden, hostile input, real Kafka, sanitizers, fuzzing, format, lint
+	@tests/support/run-tests.sh
+
+bench: deps-test build  ## events/s, CPU and memory beside two controls, on a real Kafka (BENCH_ARGS)
+	@bench/run $(BENCH_ARGS)
+
+fuzz: deps-test  ## each fuzz target for FUZZ_SECONDS (60)
+	@tests/support/fuzz.sh $(FUZZ_SECONDS)
+
+soak: deps-test build  ## long run with kills against a real Kafka (SOAK_ARGS)
+	@tests/fault/soak $(SOAK_ARGS)
+
+format: deps-test  ## puts all C files into the project's form
+	@tests/support/format.sh --fix
+
+lint: deps-test  ## format check, clang-tidy, cppcheck
+	@tests/support/format.sh
+	@tests/support/lint.sh
+
+clean:  ## removes build/
+	rm -rf build
