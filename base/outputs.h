@@ -13,6 +13,9 @@
 
 enum { SEG_DRIVERS = 5, SEG_EVENT_ID_LEN = 32 };
 
+/* Form of the values of a topic: Avro single-object encoding, or one JSON object a record. */
+enum seg_format { SEG_FORMAT_AVRO, SEG_FORMAT_JSON };
+
 /* Indexes of the shipped schema's symbols. */
 enum seg_reason {
 	SEG_REASON_OTHER, SEG_REASON_FIRST, SEG_REASON_BEHAVIOUR, SEG_REASON_TIME, SEG_REASON_MODEL, SEG_REASON_MERGE,
@@ -91,6 +94,25 @@ struct seg_alert {
 	enum seg_alert_state state;
 	uint64_t model_version;
 	int64_t event_time_ms;
+};
+
+struct seg_named_value {
+	const char *name;
+	double value;              /* NAN: null */
+};
+
+/* One customer at one instant (config/schemas/customer.avsc). */
+struct seg_customer_row {
+	struct seg_str customer_id;
+	uint64_t segment;          /* held, 0: null */
+	uint64_t cluster;          /* nearest centroid, 0: null */
+	double distance, margin;   /* NAN: null */
+	const struct seg_named_value *features;
+	size_t features_len;
+	const double *transformed; /* NAN: null */
+	size_t transformed_len;
+	const double *vector;      /* vector_len 0 before the first fit */
+	size_t vector_len;
 };
 
 struct seg_header {

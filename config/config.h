@@ -14,8 +14,7 @@
 
 #include "base/error.h"
 #include "base/event.h"
-
-enum seg_format { SEG_FORMAT_AVRO, SEG_FORMAT_JSON };
+#include "base/outputs.h"
 
 /* Outputs by their key in the configuration: segment_changes, segments, drift_alerts, dead_letters. */
 enum seg_config_output {

@@ -36,7 +36,8 @@ struct seg_basis_feature {
 	struct seg_feature_config config;
 	int catalogue;          /* index in the catalogue, -1: attribute */
 	double quantum;         /* transformed units per step of the int32 */
-	double grid_lo, grid_hi;/* transformed units; SEG_GRID_BINS equal bins between, outer ones take what lies beyond */
+	double grid_lo, grid_hi;/* transformed units, multiples of the quantum; SEG_GRID_BINS equal bins between, the outer
+				 * ones take what lies beyond */
 };
 
 struct seg_basis {
@@ -50,6 +51,20 @@ struct seg_basis {
 enum seg_rc seg_basis_init(struct seg_basis *basis, const struct seg_feature_config *configs, size_t len,
 			   const double *attr_max, struct seg_error *err) SEG_MUST_CHECK;
 
+/* The id that belongs to the features (names, transforms, quanta, grids); never 0. For readers of stored bases. */
+uint64_t seg_basis_id(const struct seg_basis *basis);
+
+/* "log1p", "z", "mean" …; -1 from find: no such name. */
+const char *seg_transform_name(enum seg_transform t);
+const char *seg_scaler_name(enum seg_scaler_kind s);
+const char *seg_impute_name(enum seg_impute i);
+int seg_transform_find(const char *name);
+int seg_scaler_find(const char *name);
+int seg_impute_find(const char *name);
+
+/* A feature of the basis in its own unit at now_ms; NAN: missing. */
+double seg_basis_feature_value(const struct seg_basis_feature *f, const struct seg_profile *p, int64_t now_ms);
+
 /* Transformed (unscaled) value of a feature in its own units, and back. NAN stays NAN. Quantile: linear until knots. */
 double seg_transform_apply(enum seg_transform t, double x);
 double seg_transform_invert(enum seg_transform t, double y);
@@ -61,7 +76,12 @@ void seg_basis_values(const struct seg_basis *basis, const struct seg_profile *p
 int32_t seg_basis_fix(const struct seg_basis_feature *f, double transformed);
 double seg_basis_unfix(const struct seg_basis_feature *f, int32_t value);
 
-/* Bin of a fixed-point value on the feature's grid, 0 .. SEG_GRID_BINS - 1. */
+/* Bin of a fixed-point value on the feature's grid, 0 .. SEG_GRID_BINS - 1. Integer arithmetic: a pure function of the
+ * grid in quanta and the value, the same on every machine. */
 unsigned seg_basis_bin(const struct seg_basis_feature *f, int32_t value);
+
+/* The same with the grid in whole quanta, as sums keep it. lo < hi. */
+void seg_basis_grid(const struct seg_basis_feature *f, int64_t *ret_lo, int64_t *ret_hi);
+unsigned seg_grid_bin(int64_t lo, int64_t hi, int32_t value);
 
 #endif
