@@ -1,5 +1,6 @@
 #include "daemon/demo_events.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,14 +13,15 @@ enum { TEXT_BYTES = 64, TEXTS = 6, VALUE_BYTES = 1 << 16 };
 struct seg_demo_events {
 	struct seg_demo_plan plan;
 	size_t next;
-	struct seg_event event;             /* what was written last */
-	char texts[TEXTS][TEXT_BYTES];      /* its made-up strings */
+	struct seg_event event;	       /* what was written last */
+	char texts[TEXTS][TEXT_BYTES]; /* its made-up strings */
 	unsigned texts_len;
 	struct seg_buf value;
 };
 
-static const char *const categories[SEG_DEMO_CATEGORIES] = {
-	"kitchen", "christmas", "garden", "toys", "stationery", "bags", "jewellery", "lighting", "home decor", "candles"};
+static const char *const categories[SEG_DEMO_CATEGORIES] = {"kitchen",	  "christmas", "garden",    "toys",
+							    "stationery", "bags",      "jewellery", "lighting",
+							    "home decor", "candles"};
 static const char *const pages[SEG_DEMO_PAGES] = {"/", "/new", "/offers", "/help"};
 static const char *const devices[SEG_DEVICES] = {"desktop", "mobile", "tablet", "app", "other"};
 static const char *const signups[] = {"shop", "trade fair", "search", "friend", "catalogue"};
@@ -127,11 +129,12 @@ static void fill_profile(struct seg_demo_events *it, const struct seg_demo_item 
 
 	e->update_source = seg_str_from("signup_form");
 	if (item->kind == SEG_UPDATE_CONSENT) {
-		e->consents[e->consents_len++] = (struct seg_event_consent){seg_str_from("marketing_email"), item->granted};
+		e->consents[e->consents_len++] =
+			(struct seg_event_consent){seg_str_from("marketing_email"), item->granted};
 		return;
 	}
-	e->attributes[e->attributes_len++] = (struct seg_event_attribute){
-		seg_str_from("age"), {.type = SEG_VALUE_LONG, .i = s->age}};
+	e->attributes[e->attributes_len++] =
+		(struct seg_event_attribute){seg_str_from("age"), {.type = SEG_VALUE_LONG, .i = s->age}};
 	e->attributes[e->attributes_len++] = (struct seg_event_attribute){
 		seg_str_from("signup_source"), {.type = SEG_VALUE_STRING, .s = seg_str_from(signups[s->signup])}};
 }
@@ -183,7 +186,7 @@ enum seg_rc seg_demo_events_next(struct seg_demo_events *it, struct seg_demo_eve
 }
 
 enum seg_rc seg_demo_events_open(uint64_t seed, const char *orders_path, struct seg_demo_events **ret,
-	struct seg_error *err)
+				 struct seg_error *err)
 {
 	struct seg_demo_events *it = calloc(1, sizeof *it);
 	enum seg_rc rc;

@@ -80,7 +80,7 @@ static bool find_field(avro_value_t *record, const char *name, avro_value_t *ret
 }
 
 static enum seg_rc read_string(avro_value_t *record, const char *name, bool must, struct seg_demo_orders *o,
-	struct seg_str *ret, struct seg_error *err)
+			       struct seg_str *ret, struct seg_error *err)
 {
 	avro_value_t v;
 	const char *s;
@@ -115,7 +115,7 @@ static enum seg_rc read_kind(avro_value_t *record, size_t row, uint8_t *ret, str
 }
 
 static enum seg_rc read_order(avro_value_t *record, struct seg_demo_orders *o, struct seg_demo_order *ret,
-	struct seg_error *err)
+			      struct seg_error *err)
 {
 	avro_value_t v;
 	enum seg_rc rc;
@@ -128,7 +128,7 @@ static enum seg_rc read_order(avro_value_t *record, struct seg_demo_orders *o, s
 	    avro_value_get_double(&v, &ret->amount))
 		return seg_error_set(err, SEG_INVALID, "order %zu: amount is not a double", o->len);
 	ret->has_quantity = find_field(record, "quantity", &v) && avro_value_get_type(&v) == AVRO_INT32 &&
-		!avro_value_get_int(&v, &ret->quantity);
+			    !avro_value_get_int(&v, &ret->quantity);
 	rc = read_kind(record, o->len, &ret->kind, err);
 	if (rc == SEG_OK)
 		rc = read_string(record, "event_id", true, o, &ret->event_id, err);
@@ -159,7 +159,7 @@ static enum seg_rc append_order(struct seg_demo_orders *o, const struct seg_demo
 }
 
 static enum seg_rc read_all(avro_file_reader_t reader, avro_value_t *record, struct seg_demo_orders *o,
-	struct seg_error *err)
+			    struct seg_error *err)
 {
 	struct seg_demo_order order;
 	enum seg_rc rc;

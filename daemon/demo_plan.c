@@ -19,8 +19,6 @@ struct pen {
 
 static struct seg_demo_item *add_item(struct seg_demo_plan *p, enum seg_source source, uint8_t kind, int64_t time_ms)
 {
-	static struct seg_demo_item nowhere; /* what is written there is never read: the plan has failed */
-
 	if (p->len == p->cap && !p->failed) {
 		size_t cap = p->cap ? p->cap * 2 : 65536;
 		struct seg_demo_item *items = realloc(p->items, cap * sizeof *items);
@@ -32,7 +30,7 @@ static struct seg_demo_item *add_item(struct seg_demo_plan *p, enum seg_source s
 		}
 	}
 	if (p->failed)
-		return &nowhere;
+		return &p->nowhere;
 	p->items[p->len] = (struct seg_demo_item){
 		.time_ms = time_ms, .seq = (uint32_t)p->len, .source = (uint8_t)source, .kind = kind};
 	return &p->items[p->len++];
@@ -63,8 +61,9 @@ static int64_t jitter(struct pen *w, int64_t below_ms)
 static uint16_t draw_product(struct pen *w)
 {
 	double u = seg_rng_unit(&w->rng);
-	uint64_t category = u < .5 ? w->shopper->categories[0] : u < .75 ? w->shopper->categories[1] :
-		seg_rng_below(&w->rng, SEG_DEMO_CATEGORIES);
+	uint64_t category = u < .5    ? w->shopper->categories[0]
+			    : u < .75 ? w->shopper->categories[1]
+				      : seg_rng_below(&w->rng, SEG_DEMO_CATEGORIES);
 
 	/* The square makes some products much more popular than others. */
 	u = seg_rng_unit(&w->rng);
@@ -171,13 +170,14 @@ static void plan_habit(struct pen *w)
 		for (; left > 0 && happens(w, left); left--) {
 			int64_t day_ms = (at + jitter(w, week_ms)) / SEG_DAY_MS * SEG_DAY_MS;
 
-			plan_visit(w, day_ms + s->hour * HOUR_MS + jitter(w, 2 * HOUR_MS), .8 + seg_rng_unit(&w->rng) * 2);
+			plan_visit(w, day_ms + s->hour * HOUR_MS + jitter(w, 2 * HOUR_MS),
+				   .8 + seg_rng_unit(&w->rng) * 2);
 		}
 	}
 }
 
 static void mail_event(struct pen *w, enum seg_email_kind kind, uint32_t campaign, int64_t sent_ms, int64_t delay_ms,
-	bool machine)
+		       bool machine)
 {
 	struct seg_demo_item *item = add_event(w, SEG_EMAIL, (uint8_t)kind, sent_ms + delay_ms);
 
@@ -231,8 +231,8 @@ static void plan_message(struct pen *w, uint32_t campaign)
 	else if (happens(w, .006)) {
 		int64_t delay_ms = delivered_ms + jitter(w, 2 * SEG_DAY_MS);
 
-		mail_event(w, happens(w, .15) ? SEG_EMAIL_COMPLAINT : SEG_EMAIL_UNSUBSCRIBE, campaign, sent_ms, delay_ms,
-			false);
+		mail_event(w, happens(w, .15) ? SEG_EMAIL_COMPLAINT : SEG_EMAIL_UNSUBSCRIBE, campaign, sent_ms,
+			   delay_ms, false);
 		plan_consent(w, sent_ms + delay_ms, false);
 	}
 }

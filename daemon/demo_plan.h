@@ -48,6 +48,7 @@ struct seg_demo_plan {
 	int64_t first_ms, last_ms;              /* of the orders */
 	uint32_t visits;
 	bool failed;                            /* out of memory */
+	struct seg_demo_item nowhere;           /* written to instead of items then, never read */
 };
 
 /* On failure ret is unchanged. */

@@ -4,7 +4,7 @@
 #include "base/hash.h"
 #include "daemon/demo_plan.h"
 
-struct owner {                  /* an order and its customer, to be sorted by customer, then time */
+struct owner { /* an order and its customer, to be sorted by customer, then time */
 	struct seg_str id;
 	int64_t time_ms;
 	uint32_t order;
@@ -44,7 +44,8 @@ static void draw_traits(struct seg_demo_shopper *s, uint64_t seed)
 	s->interest = 1 / (1 + exp(2.1 - .75 * often - .9 * seg_rng_normal(&r)));
 	s->abandons = 1 / (1 + exp(.9 + .4 * often - .8 * seg_rng_normal(&r)));
 	s->age = (uint8_t)clamp(44 + 3 * log1p(basket / 100) - 2 * often + 12 * seg_rng_normal(&r), 18, 90);
-	s->device = s->age > 45 && seg_rng_unit(&r) < .5 ? SEG_DEVICE_DESKTOP : (uint8_t)seg_rng_below(&r, SEG_DEVICE_OTHER);
+	s->device = s->age > 45 && seg_rng_unit(&r) < .5 ? SEG_DEVICE_DESKTOP
+							 : (uint8_t)seg_rng_below(&r, SEG_DEVICE_OTHER);
 	s->hour = (uint8_t)clamp(15 + 4 * seg_rng_normal(&r), 6, 22);
 	s->categories[0] = (uint8_t)seg_rng_below(&r, SEG_DEMO_CATEGORIES);
 	s->categories[1] = (uint8_t)seg_rng_below(&r, SEG_DEMO_CATEGORIES);
