@@ -119,7 +119,8 @@ static enum seg_rc init_feature(struct seg_basis_feature *f, const struct seg_fe
 	memset(f->config.name + strlen(config->name), 0, sizeof(f->config.name) - strlen(config->name));
 	if ((unsigned)config->transform >= COUNT(transform_names) || (unsigned)config->scaler >= COUNT(scaler_names) ||
 	    (unsigned)config->impute >= COUNT(impute_names))
-		return seg_error_set(err, SEG_INVALID, "feature %s: unknown transform, scaler or imputation", config->name);
+		return seg_error_set(err, SEG_INVALID, "feature %s: unknown transform, scaler or imputation",
+				     config->name);
 	if (!isfinite(config->weight) || config->weight <= 0)
 		return seg_error_set(err, SEG_INVALID, "feature %s: weight %g must be a positive number", config->name,
 				     config->weight);
@@ -162,6 +163,14 @@ enum seg_rc seg_basis_init(struct seg_basis *basis, const struct seg_feature_con
 	made.id = seg_basis_id(&made);
 	*basis = made;
 	return SEG_OK;
+}
+
+bool seg_basis_resolve(struct seg_basis_feature *f)
+{
+	bool attribute = strncmp(f->config.name, ATTRIBUTE_PREFIX, ATTRIBUTE_PREFIX_LEN) == 0;
+
+	f->catalogue = attribute ? -1 : seg_catalogue_find(f->config.name);
+	return attribute ? f->config.name[ATTRIBUTE_PREFIX_LEN] != 0 : f->catalogue >= 0;
 }
 
 uint64_t seg_basis_id(const struct seg_basis *basis)

@@ -54,6 +54,10 @@ enum seg_rc seg_basis_init(struct seg_basis *basis, const struct seg_feature_con
 /* The id that belongs to the features (names, transforms, quanta, grids); never 0. For readers of stored bases. */
 uint64_t seg_basis_id(const struct seg_basis *basis);
 
+/* Finds f->config.name in the catalogue (or takes it for an attribute) and sets f->catalogue; false: unknown. For readers
+ * of stored bases. */
+bool seg_basis_resolve(struct seg_basis_feature *f);
+
 /* "log1p", "z", "mean" …; -1 from find: no such name. */
 const char *seg_transform_name(enum seg_transform t);
 const char *seg_scaler_name(enum seg_scaler_kind s);

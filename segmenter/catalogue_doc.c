@@ -4,8 +4,9 @@
 
 #include "segmenter/catalogue.h"
 
-static const struct { const char *group, *title; } groups[] = {
-	{"rfm", "RFM, from orders"}, {"behaviour", "Behaviour, from web events"}, {"email", "E-mail"}};
+static const struct {
+	const char *group, *title;
+} groups[] = {{"rfm", "RFM, from orders"}, {"behaviour", "Behaviour, from web events"}, {"email", "E-mail"}};
 static const char *const presets[] = {"rfm", "behaviour", "email", "full"};
 
 static size_t widest(const char *(*text)(const struct seg_feature_def *))
@@ -44,8 +45,8 @@ static void print_group(FILE *out, bool markdown, const char *group, const char 
 		if (strcmp(def->group, group) != 0)
 			continue;
 		if (markdown)
-			fprintf(out, "| `%s` | %s | %s | %s |\n", def->name, def->unit, seg_transform_name(def->transform),
-				def->help);
+			fprintf(out, "| `%s` | %s | %s | %s |\n", def->name, def->unit,
+				seg_transform_name(def->transform), def->help);
 		else
 			fprintf(out, "  %-*s  %-*s  %-6s  %s\n", name_width, def->name, unit_width, def->unit,
 				seg_transform_name(def->transform), def->help);
@@ -69,14 +70,18 @@ void seg_catalogue_print(FILE *out, bool markdown)
 {
 	if (markdown)
 		fputs("# Feature catalogue\n\n"
-		      "A feature is a pure function of a customer's profile and the as-of time. Days have 86,400 s and are "
-		      "fractional. A missing value is imputed where a vector is made. The transform is the presets'.\n\n",
+		      "A feature is a pure function of a customer's profile and the as-of time. Days have 86,400 s and "
+		      "are "
+		      "fractional. A missing value is imputed where a vector is made. The transform is the "
+		      "presets'.\n\n",
 		      out);
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
 		print_group(out, markdown, groups[i].group, groups[i].title);
-	fputs(markdown ? "## Profile attributes\n\n`attr:NAME` is the profile attribute NAME if it is a number or a boolean "
+	fputs(markdown ? "## Profile attributes\n\n`attr:NAME` is the profile attribute NAME if it is a number or a "
+			 "boolean "
 			 "(0 or 1), otherwise missing.\n\n## Presets\n\n"
-		       : "Profile attributes\n  attr:NAME is the profile attribute NAME if it is a number or a boolean (0 or "
+		       : "Profile attributes\n  attr:NAME is the profile attribute NAME if it is a number or a boolean "
+			 "(0 or "
 			 "1), otherwise missing.\n\nPresets\n",
 	      out);
 	for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]); i++)

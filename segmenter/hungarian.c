@@ -10,16 +10,17 @@ struct problem {
 	const double *cost;
 	bool transposed;
 	uint32_t n, m;
-	double *u, *v;          /* potentials of rows and columns */
-	double *slack;          /* least reduced cost of each column in this search */
-	uint32_t *row_of;       /* row that holds the column */
-	uint32_t *way;          /* column before it on the path */
+	double *u, *v;	  /* potentials of rows and columns */
+	double *slack;	  /* least reduced cost of each column in this search */
+	uint32_t *row_of; /* row that holds the column */
+	uint32_t *way;	  /* column before it on the path */
 	bool *done;
 };
 
 static double cost_at(const struct problem *p, uint32_t row, uint32_t col)
 {
-	return p->transposed ? p->cost[(size_t)(col - 1) * p->n + (row - 1)] : p->cost[(size_t)(row - 1) * p->m + (col - 1)];
+	return p->transposed ? p->cost[(size_t)(col - 1) * p->n + (row - 1)]
+			     : p->cost[(size_t)(row - 1) * p->m + (col - 1)];
 }
 
 /* One step of Dijkstra: relaxes the columns from that of `col`, and returns the nearest that is not done. */

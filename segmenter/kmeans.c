@@ -20,20 +20,20 @@ struct work {
 	const double *x;
 	size_t n;
 	uint32_t d, k_max, kp_max;
-	double *transposed;     /* [d * kp_max] */
-	double *sums;           /* [k_max * d] */
-	uint64_t *counts;       /* [k_max] */
-	double *distance2;      /* [n] */
-	double *candidate2;     /* [n], seeding: distances with the candidate */
-	double *best2;          /* [n], seeding: distances with the best candidate */
+	double *transposed; /* [d * kp_max] */
+	double *sums;	    /* [k_max * d] */
+	uint64_t *counts;   /* [k_max] */
+	double *distance2;  /* [n] */
+	double *candidate2; /* [n], seeding: distances with the candidate */
+	double *best2;	    /* [n], seeding: distances with the best candidate */
 	struct seg_rng rng;
 };
 
 struct solution {
 	uint32_t k;
 	double inertia;
-	double *centroids;      /* [k_max * d] */
-	uint32_t *labels;       /* [n] */
+	double *centroids; /* [k_max * d] */
+	uint32_t *labels;  /* [n] */
 };
 
 static void transpose(const double *centroids, uint32_t k, uint32_t d, uint32_t kp, double *ret)
@@ -81,8 +81,8 @@ static inline struct nearest nearest_of(const double *row, uint32_t d, const dou
 	return r;
 }
 
-double seg_kmeans_assign(const double *x, size_t n, uint32_t d, const double *centroids, uint32_t k, uint32_t *ret_labels,
-			 double *ret_distance2, double *ret_second_distance2)
+double seg_kmeans_assign(const double *x, size_t n, uint32_t d, const double *centroids, uint32_t k,
+			 uint32_t *ret_labels, double *ret_distance2, double *ret_second_distance2)
 {
 	uint32_t kp = padded(k);
 	double *t = aligned_alloc(32, (size_t)kp * d * sizeof(*t));
@@ -321,7 +321,8 @@ static bool work_init(struct work *w, const double *x, size_t n, uint32_t d, uin
 
 static bool solution_init(struct solution *s, size_t n, uint32_t d, uint32_t k)
 {
-	*s = (struct solution){.centroids = malloc((size_t)k * d * sizeof(double)), .labels = calloc(n, sizeof(uint32_t))};
+	*s = (struct solution){.centroids = malloc((size_t)k * d * sizeof(double)),
+			       .labels = calloc(n, sizeof(uint32_t))};
 	return s->centroids && s->labels;
 }
 
@@ -354,14 +355,16 @@ enum seg_rc seg_kmeans_fit(const double *x, size_t n, uint32_t d, const struct s
 	enum seg_rc rc = SEG_OK;
 
 	if (n == 0 || d == 0 || options->k == 0)
-		return seg_error_set(err, SEG_INVALID, "k-means needs rows, columns and k: %zu x %u, k %u", n, d, options->k);
+		return seg_error_set(err, SEG_INVALID, "k-means needs rows, columns and k: %zu x %u, k %u", n, d,
+				     options->k);
 	if (!work_init(&w, x, n, d, options->k, options->seed) || !solution_init(&best, n, d, options->k) ||
 	    !solution_init(&s, n, d, options->k)) {
 		rc = seg_error_set(err, SEG_NO_MEMORY, "k-means: out of memory (%zu x %u, k %u)", n, d, options->k);
 		goto out;
 	}
 	run(&w, options, &best, &s);
-	*ret = (struct seg_kmeans){.k = best.k, .inertia = best.inertia, .centroids = best.centroids, .labels = best.labels};
+	*ret = (struct seg_kmeans){
+		.k = best.k, .inertia = best.inertia, .centroids = best.centroids, .labels = best.labels};
 	best = (struct solution){0};
 out:
 	work_release(&w);

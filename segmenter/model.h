@@ -67,7 +67,8 @@ static inline uint64_t seg_model_version(const struct seg_model *m)
 	return m ? m->promotion << 32 | m->revision : 0;
 }
 
-/* Fills vectors and soa from centroids and scale. SEG_NO_MEMORY. */
+/* Fills k_padded, vectors and soa from d, k, clusters, centroids and scale (a centroid that is NAN in a feature, because
+ * none of its customers has it, is at the imputed value). SEG_NO_MEMORY; SEG_INVALID: k, d, ids or numbers cannot be right. */
 enum seg_rc seg_model_finish(struct seg_model *m, struct seg_error *err) SEG_MUST_CHECK;
 
 enum seg_rc seg_model_encode(const struct seg_model *m, struct seg_buf *out, struct seg_error *err) SEG_MUST_CHECK;
@@ -85,19 +86,21 @@ struct seg_assignment {
 	double distance, second_distance;       /* Euclidean */
 	double margin;                  /* (second - nearest) / second; 0 if k == 1 or second is 0 */
 };
+/* Of equally near ones the first. k == 0: nearest and second 0, distances NAN. */
 void seg_model_assign(const struct seg_model *m, const double *vector, struct seg_assignment *ret);
 double seg_model_distance(const struct seg_model *m, const double *vector, uint32_t cluster_index);
 int seg_model_index(const struct seg_model *m, uint64_t cluster);       /* active cluster's index or -1 */
 
-/* Hysteresis and dwell: which cluster the customer is to be told. held 0: none. since SEG_NO_TIME: never moved.
- * ret_suppressed: the nearest was another and it stayed. */
+/* Hysteresis and dwell: which cluster the customer is to be told. held 0: none. since SEG_NO_TIME: never moved. A held
+ * cluster that is not active any more is left at once. ret_suppressed: the nearest was another and it stayed. k == 0: held. */
 struct seg_move_rules { double hysteresis; int64_t dwell_ms; };
 uint64_t seg_model_decide(const struct seg_model *m, const double *vector, const struct seg_assignment *a, uint64_t held,
 			  int64_t since_ms, int64_t now_ms, const struct seg_move_rules *rules, bool *ret_suppressed);
 
 /* Why `to` is nearer than `from` (from 0: than the mean of all customers): strongest first, at most SEG_DRIVERS;
- * contributions are shares of the difference in squared distance and sum to 1 over all features. Feature names are
- * borrowed from the model. Returns how many. */
+ * contributions are shares of the difference in squared distance and sum to 1 over all features (if `to` is not nearer:
+ * shares of the sum of magnitudes). Only features that speak for `to`. Not active `from`: as 0; not active `to`: none.
+ * Feature names are borrowed from the model. Returns how many. */
 uint32_t seg_model_drivers(const struct seg_model *m, const int32_t *values, uint64_t from, uint64_t to,
 			   struct seg_driver ret[SEG_DRIVERS]);
 

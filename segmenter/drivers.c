@@ -1,0 +1,65 @@
+/* Which features make the difference between two clusters for one customer. */
+#include <math.h>
+
+#include "segmenter/model.h"
+
+/* The SEG_DRIVERS largest differences above 0, by insertion; of equal ones the first. */
+static uint32_t strongest(const double *difference, uint32_t d, uint32_t ret[SEG_DRIVERS])
+{
+	uint32_t len = 0;
+
+	for (uint32_t j = 0; j < d; j++) {
+		uint32_t at = len;
+
+		if (!(difference[j] > 0))
+			continue;
+		while (at > 0 && difference[ret[at - 1]] < difference[j])
+			at--;
+		if (at == SEG_DRIVERS)
+			continue;
+		if (len < SEG_DRIVERS)
+			len++;
+		for (uint32_t i = len - 1; i > at; i--)
+			ret[i] = ret[i - 1];
+		ret[at] = j;
+	}
+	return len;
+}
+
+static void fill(const struct seg_model *m, uint32_t j, int32_t value, double share, struct seg_driver *ret)
+{
+	const struct seg_basis_feature *f = &m->basis.features[j];
+	double transformed = seg_basis_unfix(f, value);
+
+	ret->feature = f->config.name;
+	ret->value = seg_transform_invert(f->config.transform, transformed);
+	ret->zscore = ((isnan(transformed) ? m->scale[j].imputed : transformed) - m->scale[j].mean) / m->scale[j].scale;
+	ret->contribution = share;
+}
+
+uint32_t seg_model_drivers(const struct seg_model *m, const int32_t *values, uint64_t from, uint64_t to,
+			   struct seg_driver ret[SEG_DRIVERS])
+{
+	double vector[SEG_MAX_FEATURES], difference[SEG_MAX_FEATURES], total = 0, magnitude = 0;
+	int from_index = from ? seg_model_index(m, from) : -1, to_index = seg_model_index(m, to);
+	uint32_t best[SEG_DRIVERS], len;
+
+	if (to_index < 0)
+		return 0;
+	seg_model_vector(m, values, vector);
+	for (uint32_t j = 0; j < m->d; j++) {
+		/* The mean of all customers is the origin of model space. */
+		double a = from_index < 0 ? vector[j] : vector[j] - m->vectors[(size_t)from_index * m->d + j];
+		double b = vector[j] - m->vectors[(size_t)to_index * m->d + j];
+
+		difference[j] = a * a - b * b;
+		total += difference[j];
+		magnitude += fabs(difference[j]);
+	}
+	if (!(total > 0))
+		total = magnitude;
+	len = strongest(difference, m->d, best);
+	for (uint32_t i = 0; i < len; i++)
+		fill(m, best[i], values[best[i]], difference[best[i]] / total, &ret[i]);
+	return len;
+}
