@@ -1,0 +1,21 @@
+#include "daemon/pace.h"
+
+/* Two cycles lie between replay_from and now at the worst; a fifth is kept for noise. */
+static const double SHARE_OF_TARGET = 0.4;
+
+double seg_pace_progress(const struct seg_pace *pace, uint64_t events, int64_t elapsed_ms)
+{
+	double allowed = pace->reread_per_second * ((double)pace->target_ms / 1000.0) * SHARE_OF_TARGET;
+	double by_events = allowed > 1 ? (double)events / allowed : 1;
+	double by_time = pace->max_interval_ms > 0 ? (double)elapsed_ms / (double)pace->max_interval_ms : 1;
+	double progress = by_events > by_time ? by_events : by_time;
+	return progress < 1 ? progress : 1;
+}
+
+size_t seg_pace_profiles(double progress, uint64_t set, uint64_t left)
+{
+	if (progress >= 1)
+		return left;
+	double want_left = (double)set * (1 - progress);
+	return (double)left > want_left ? (size_t)((double)left - want_left) : 0;
+}

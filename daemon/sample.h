@@ -1,0 +1,60 @@
+/*
+ * The partition's share of the sample: customers whose sample hash lies below the bound that the model publishes have
+ * their profile as a record `sample/<id>` on <app>-model-sums. Remembers what was written, so that only what changed is
+ * written again. One owner.
+ */
+#ifndef SEG_DAEMON_SAMPLE_H
+#define SEG_DAEMON_SAMPLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/profile.h"
+#include "daemon/sink.h"
+
+struct seg_sample_slot {
+	uint64_t customer;              /* seg_hash_customer(); 0: free */
+	uint64_t content;               /* XXH3-64 of the record as committed, odd; or one of SEG_SAMPLE_… */
+};
+
+enum { SEG_SAMPLE_UNKNOWN = 0, SEG_SAMPLE_DUE = 2 };    /* never written, or changed since; to be written now */
+
+struct seg_sample {
+	uint64_t bound;                 /* sample hashes below it belong to the sample; before a model all do */
+	uint64_t old_bound;             /* records at or above `bound` and below it are to be tombstoned */
+	struct seg_sample_slot *slots;
+	unsigned bits;
+	size_t len;
+	struct seg_sample_slot *sealed; /* what the commit under way carries */
+	size_t sealed_len, sealed_cap;
+};
+
+void seg_sample_init(struct seg_sample *s);
+void seg_sample_release(struct seg_sample *s);
+/* Forgets what was written. */
+void seg_sample_clear(struct seg_sample *s);
+void seg_sample_set_bound(struct seg_sample *s, uint64_t bound);
+/* A whole scan has passed since the bound moved: who left has been tombstoned. */
+void seg_sample_settle(struct seg_sample *s);
+
+/* The scan has come to this customer: true if a record is to be written or tombstoned, which the next send does. */
+bool seg_sample_due(struct seg_sample *s, struct seg_str id, uint64_t customer);
+
+/*
+ * A customer was evaluated: writes the record if it is due, or at once (before the first fit) if `now`, and a tombstone if
+ * the customer left the sample; otherwise remembers that what was written is old. key and value are scratch.
+ */
+enum seg_rc seg_sample_send(struct seg_sample *s, const struct seg_profile *p, bool now, const struct seg_sink *sink,
+			    struct seg_buf *key, struct seg_buf *value, struct seg_error *err) SEG_MUST_CHECK;
+/* Erased or expired: a tombstone if the customer can have a record. */
+enum seg_rc seg_sample_remove(struct seg_sample *s, struct seg_str id, const struct seg_sink *sink, struct seg_buf *key,
+			      struct seg_error *err) SEG_MUST_CHECK;
+
+/* The commit succeeded (or was aborted: what it carried is forgotten, and written again in time). */
+void seg_sample_committed(struct seg_sample *s);
+void seg_sample_aborted(struct seg_sample *s);
+
+#endif

@@ -1,0 +1,477 @@
+/*
+ * DESIGN. A record's way through a shard is the table of stages below: each does one thing to one record or customer, in
+ * this order. The first two are done by intake.c, which knows bytes but no customers; the next two when the record comes
+ * (seg_part_apply); the last three once per customer and commit, however many records they had in it.
+ */
+#include "daemon/shard_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/event_id.h"
+#include "daemon/stages.h"
+
+const struct seg_stage seg_stages[] = {
+	{"decode", "intake.c", "bytes to a plain event by the writer's compiled schema; refused: dead letter"},
+	{"clean", "intake.c", "the record alone: fields, time, money, ids, key and partition; refused: dead letter"},
+	{"deduplicate", "state/aggregate.c", "a repeat of an event id within the source's window changes nothing"},
+	{"aggregates", "state/aggregate.c", "counters, sums, registers of the customer's profile"},
+	{"features", "evaluate.c", "the profile as of stream time, transformed to the model's fixed-point values"},
+	{"assign", "evaluate.c", "nearest centroid, hysteresis and dwell: the decision; the sums follow"},
+	{"outputs", "shard.c", "segment change, decision record, checkpointed profiles, sums, the cut"},
+};
+const size_t seg_stages_len = sizeof(seg_stages) / sizeof(seg_stages[0]);
+
+enum {
+	DEFAULT_SCAN_BUDGET = 5000,
+	DEFAULT_REREAD_RATE = 50000,
+	WRITE_BATCH = 2048,
+	RECOUNT_BATCH = 4096,
+	KEY_MAX = 4096,
+	VALUE_MAX = 4 * 1024 * 1024
+};
+
+static enum seg_rc follow_contribution(void *ctx, const struct seg_contribution *c, int sign, struct seg_error *err)
+{
+	struct seg_shard *shard = ctx;
+	return seg_sums_change(shard->sums, shard->basis.id ? &shard->basis : NULL, c, sign, err);
+}
+
+static void init_rules(struct seg_shard *shard)
+{
+	const struct seg_config *c = shard->config;
+	shard->rules = (struct seg_evaluate_rules){
+		.moves = {.hysteresis = c->segmenter.hysteresis, .dwell_ms = c->segmenter.dwell_ms},
+		.min_move = c->segmenter.reevaluate.min_move,
+	};
+	double rate = shard->options.reread_per_second;
+	shard->pace = (struct seg_pace){
+		.reread_per_second = rate > 0 ? rate : DEFAULT_REREAD_RATE,
+		.target_ms = c->recovery.target_ms,
+		.max_interval_ms = c->checkpoint.max_interval_ms,
+	};
+}
+
+static void init_time(struct seg_shard *shard)
+{
+	bool read[SEG_SOURCES];
+	for (int s = 0; s < SEG_SOURCES; s++)
+		read[s] = shard->config->sources[s].read;
+	seg_stream_time_init(&shard->time, read);
+	shard->scan = (struct seg_scan_state){.done_ms = SEG_NO_TIME};
+	shard->publication.sent_mono_ms = SEG_NO_TIME;
+	shard->publication.resend = true;
+}
+
+enum seg_rc seg_shard_open(const struct seg_shard_options *options, struct seg_shard **ret, struct seg_error *err)
+{
+	struct seg_shard *shard = calloc(1, sizeof(*shard));
+	if (!shard)
+		return seg_error_set(err, SEG_NO_MEMORY, "partition %d: out of memory", options->part.partition);
+	shard->options = *options;
+	shard->config = options->config;
+	if (shard->options.scan_budget == 0)
+		shard->options.scan_budget = DEFAULT_SCAN_BUDGET;
+	shard->evaluate = options->evaluate ? options->evaluate : seg_evaluate;
+	seg_buf_init(&shard->key, KEY_MAX);
+	seg_buf_init(&shard->value, VALUE_MAX);
+	seg_sample_init(&shard->sample);
+	init_rules(shard);
+	init_time(shard);
+	enum seg_rc rc = SEG_OK;
+	shard->sums = seg_sums_new();
+	if (!shard->sums) {
+		rc = seg_error_set(err, SEG_NO_MEMORY, "partition %d: out of memory", options->part.partition);
+		goto out;
+	}
+	struct seg_part_options part = options->part;
+	part.contribution = follow_contribution;
+	part.ctx = shard;
+	rc = seg_part_open(&part, &shard->part, err);
+	if (rc)
+		goto out;
+	*ret = shard;
+	return SEG_OK;
+out:
+	seg_shard_close(shard);
+	return rc;
+}
+
+void seg_shard_close(struct seg_shard *shard)
+{
+	if (!shard)
+		return;
+	seg_part_close(shard->part);
+	seg_sums_free(shard->sums);
+	seg_sample_release(&shard->sample);
+	seg_leavers_clear(&shard->leavers);
+	free(shard->leavers.items);
+	free(shard->publication.close.clusters);
+	free(shard->publication.sealed_close.clusters);
+	seg_buf_release(&shard->key);
+	seg_buf_release(&shard->value);
+	free(shard);
+}
+
+struct seg_part *seg_shard_part(struct seg_shard *shard)
+{
+	return shard->part;
+}
+
+int32_t seg_shard_partition(const struct seg_shard *shard)
+{
+	return shard->options.part.partition;
+}
+
+const struct seg_stream_time *seg_shard_time(const struct seg_shard *shard)
+{
+	return &shard->time;
+}
+
+const struct seg_sums *seg_shard_sums(const struct seg_shard *shard)
+{
+	return shard->sums;
+}
+
+uint64_t seg_shard_swept(const struct seg_shard *shard)
+{
+	return shard->scan.sweep_promotion;
+}
+
+void seg_shard_counts(const struct seg_shard *shard, struct seg_shard_counts *ret)
+{
+	*ret = shard->counts;
+}
+
+void seg_shard_set_reread_rate(struct seg_shard *shard, double events_per_second)
+{
+	if (events_per_second > 0)
+		shard->pace.reread_per_second = events_per_second;
+}
+
+void seg_shard_drop(struct seg_shard *shard)
+{
+	seg_part_drop(shard->part);
+	seg_sums_reset(shard->sums);
+	seg_leavers_clear(&shard->leavers);
+	seg_sample_clear(&shard->sample);
+	seg_shard_sums_aborted(shard);
+	memset(&shard->sealed_counts, 0, sizeof(shard->sealed_counts));
+	shard->cycle_runs = false;
+	init_time(shard);
+}
+
+void seg_shard_started(struct seg_shard *shard, const struct seg_now *now)
+{
+	const struct seg_cut *cut = seg_part_cut(shard->part);
+	if (!cut)
+		return;
+	seg_stream_time_restore(&shard->time, cut->stream_time_ms, cut->source_max_time_ms, cut->wall_ms, now);
+	shard->scan.done_ms = cut->scan_cursor == 0 ? SEG_NO_TIME : (int64_t)cut->scan_cursor;
+	shard->scan.sweep_promotion = cut->sweep_promotion;
+	shard->model_version = cut->model_version;
+}
+
+/* ---- records ---- */
+
+enum seg_rc seg_shard_event(struct seg_shard *shard, const struct seg_event *e, int64_t offset, int64_t wall_ms,
+			    enum seg_applied *ret, struct seg_error *err)
+{
+	enum seg_applied applied = SEG_APPLIED_IGNORED;
+	enum seg_rc rc;
+	seg_stream_time_event(&shard->time, e->source, e->time_ms, wall_ms);
+	if (e->source == SEG_PROFILES && e->kind == SEG_UPDATE_ERASE) {
+		if (offset < seg_part_next(shard->part, e->source)) {
+			applied = SEG_APPLIED_SEEN;
+			rc = SEG_OK;
+		} else {
+			seg_part_advance(shard->part, e->source, offset + 1);
+			rc = seg_shard_leave(shard, e->customer_id, SEG_REASON_ERASURE, e, offset, err);
+		}
+	} else {
+		rc = seg_part_apply(shard->part, e, offset, &applied, NULL, err);
+	}
+	if (rc)
+		return rc;
+	if (applied == SEG_APPLIED)
+		shard->counts.accepted++;
+	else if (applied == SEG_APPLIED_DUPLICATE)
+		shard->counts.duplicates++;
+	else if (applied == SEG_APPLIED_IGNORED)
+		shard->counts.identified += e->kind == SEG_UPDATE_IDENTIFY;
+	if (ret)
+		*ret = applied;
+	return SEG_OK;
+}
+
+void seg_shard_refused(struct seg_shard *shard, enum seg_source source, int64_t offset, int64_t time_ms,
+		       int64_t wall_ms)
+{
+	seg_stream_time_event(&shard->time, source, time_ms, wall_ms);
+	seg_part_advance(shard->part, source, offset + 1);
+}
+
+void seg_shard_end(struct seg_shard *shard, enum seg_source source, int64_t next)
+{
+	seg_stream_time_end(&shard->time, source);
+	seg_part_advance(shard->part, source, next);
+}
+
+/* ---- commit ---- */
+
+static void use_model(struct seg_shard *shard, const struct seg_model *model)
+{
+	shard->model = model;
+	if (!model)
+		return;
+	if (model->basis.id != shard->basis.id)
+		shard->basis = model->basis;
+	seg_sample_set_bound(&shard->sample, model->sample_bound);
+}
+
+enum seg_rc seg_shard_prepare(struct seg_shard *shard, const struct seg_model *model, const struct seg_now *now,
+			      struct seg_error *err)
+{
+	use_model(shard, model);
+	seg_stream_time_move(&shard->time, now);
+	enum seg_rc rc = seg_shard_scan(shard, err);
+	shard->model = NULL;
+	return rc;
+}
+
+static double cycle_progress(const struct seg_shard *shard, const struct seg_part_numbers *n, const struct seg_now *now)
+{
+	uint64_t events = 0;
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		int64_t next = seg_part_next(shard->part, (enum seg_source)s), began = n->cycle_next[s];
+		if (began >= 0 && next > began)
+			events += (uint64_t)(next - began);
+	}
+	if (shard->flush)
+		return 1;
+	return seg_pace_progress(&shard->pace, events, now->mono_ms - shard->cycle_mono_ms);
+}
+
+bool seg_shard_has_work(const struct seg_shard *shard, const struct seg_now *now)
+{
+	if (seg_part_has_work(shard->part) || shard->leavers.len > 0 || seg_shard_sums_due(shard, now, false))
+		return true;
+	struct seg_part_numbers n;
+	seg_part_numbers(shard->part, &n);
+	if (shard->flush)
+		return !seg_shard_is_flushed(shard);
+	return n.cycle && seg_part_cycle_waits(shard->part) &&
+	       (cycle_progress(shard, &n, now) >= 1 || seg_part_hurry(shard->part));
+}
+
+bool seg_shard_scan_waits(const struct seg_shard *shard)
+{
+	return shard->scan.waits;
+}
+
+static enum seg_reason reason_of(const struct seg_shard *shard, const struct seg_profile *p, bool caused)
+{
+	if (p->decision.cluster == 0)
+		return SEG_REASON_FIRST;
+	if (caused)
+		return SEG_REASON_BEHAVIOUR;
+	if (shard->sweeping_at_prepare && p->hash >= shard->sweep_at_prepare)
+		return SEG_REASON_MODEL;
+	return SEG_REASON_TIME;
+}
+
+static enum seg_rc send_change(struct seg_shard *shard, const struct seg_profile *p, const struct seg_entry *entry,
+			       const struct seg_now *now, const struct seg_sink *sink, struct seg_error *err)
+{
+	const struct seg_evaluation *ev = &shard->evaluation;
+	const struct seg_decision *d = &p->decision;
+	int32_t partition = seg_shard_partition(shard);
+	enum seg_source source = SEG_WEB;
+	int64_t offset = -1;
+	bool caused = seg_entry_cause(entry, &source, &offset);
+	struct seg_change change = {
+		.customer_id = p->id,
+		.from_cluster = d->cluster,
+		.to_cluster = ev->to,
+		.from_name = d->cluster ? seg_model_segment_name(shard->model, d->cluster) : NULL,
+		.to_name = ev->to ? seg_model_segment_name(shard->model, ev->to) : NULL,
+		.reason = reason_of(shard, p, caused),
+		.model_version = seg_model_version(shard->model),
+		.distance_from = ev->distance_from,
+		.distance_to = ev->distance_to,
+		.margin = ev->margin,
+		.event_time_ms = shard->time.now_ms,
+		.decided_at_ms = now->wall_ms,
+	};
+	if (shard->model)
+		change.drivers_len = seg_model_drivers(shard->model, ev->values, d->cluster, ev->to, change.drivers);
+	if (caused)
+		change.cause = (struct seg_cause){shard->options.topics[source], partition, offset};
+	struct seg_birth birth = {shard->options.topics[d->birth_source], partition, d->birth_offset};
+	seg_event_id(shard->config->app, p->id, &birth, d->change_number + 1, change.event_id);
+	shard->sealed_counts.changes[change.reason]++;
+	return sink->change(sink->ctx, partition, &change, err);
+}
+
+/* One customer of the commit: features, assignment, and what follows from them. */
+static enum seg_rc decide_entry(struct seg_shard *shard, struct seg_entry *entry, const struct seg_now *now,
+				const struct seg_sink *sink, struct seg_error *err)
+{
+	const struct seg_profile *p = seg_entry_profile(entry);
+	if (!p || !p->decision.alive)
+		return SEG_OK;
+	int64_t stream_ms = shard->time.now_ms == SEG_NO_TIME ? p->last_ms : shard->time.now_ms;
+	shard->evaluate(shard->model, p, stream_ms, &shard->rules, &shard->evaluation);
+	const struct seg_evaluation *ev = &shard->evaluation;
+	shard->sealed_counts.evaluated++;
+	shard->sealed_counts.suppressed += ev->suppressed;
+	struct seg_decision decision = p->decision;
+	enum seg_rc rc;
+	if (ev->to != decision.cluster) {
+		rc = send_change(shard, p, entry, now, sink, err);
+		if (rc)
+			return rc;
+		decision.cluster = ev->to;
+		decision.change_number++;
+		decision.since_ms = stream_ms;
+	}
+	rc = seg_part_decide(shard->part, entry, &decision, &ev->contribution, err);
+	if (rc)
+		return rc;
+	bool fitted = shard->model && shard->model->promotion > 0;
+	return seg_sample_send(&shard->sample, seg_entry_profile(entry), !fitted, sink, &shard->key, &shard->value, err);
+}
+
+static enum seg_rc decide_all(struct seg_shard *shard, const struct seg_now *now, const struct seg_sink *sink,
+			      struct seg_error *err)
+{
+	struct seg_entry **entries;
+	size_t len;
+	enum seg_rc rc = seg_part_pending(shard->part, &entries, &len, err);
+	for (size_t i = 0; !rc && i < len; i++)
+		rc = decide_entry(shard, entries[i], now, sink, err);
+	return rc;
+}
+
+struct emit_to {
+	const struct seg_sink *sink;
+	int32_t partition;
+	uint32_t cut;
+};
+
+static enum seg_rc emit_changelog(void *ctx, enum seg_emit what, struct seg_str key, struct seg_str value,
+				  struct seg_error *err)
+{
+	struct emit_to *to = ctx;
+	return to->sink->internal(to->sink->ctx, SEG_INTERNAL_CHANGELOG, to->partition, key, value,
+				  what == SEG_EMIT_CUT ? &to->cut : NULL, err);
+}
+
+static enum seg_rc seal_part(struct seg_shard *shard, const struct seg_now *now, const struct seg_sink *sink,
+			     uint32_t *ret_cut, struct seg_error *err)
+{
+	struct seg_part_numbers n;
+	seg_part_numbers(shard->part, &n);
+	uint64_t version = seg_model_version(shard->model);
+	if (version > shard->model_version)
+		shard->model_version = version;
+	struct seg_seal seal = {
+		.stream_time_ms = shard->time.now_ms,
+		.wall_ms = now->wall_ms,
+		.scan_cursor = shard->scan.done_ms == SEG_NO_TIME ? 0 : (uint64_t)shard->scan.done_ms,
+		.sweep_promotion = shard->scan.sweep_promotion,
+		.model_version = shard->model_version,
+		.begin_cycle = true,
+	};
+	memcpy(seal.source_max_time_ms, shard->time.max_ms, sizeof(seal.source_max_time_ms));
+	if (n.cycle) {
+		double progress = seg_part_hurry(shard->part) ? 1 : cycle_progress(shard, &n, now);
+		seal.max_profiles = seg_pace_profiles(progress, n.cycle_set, n.cycle_left);
+	} else {
+		shard->cycle_mono_ms = now->mono_ms;
+		seal.max_profiles = shard->flush ? SIZE_MAX : 0;
+	}
+	struct emit_to to = {sink, seg_shard_partition(shard), SEG_NO_TICKET};
+	enum seg_rc rc = seg_part_seal(shard->part, &seal, emit_changelog, &to, err);
+	if (!rc)
+		*ret_cut = to.cut;
+	return rc;
+}
+
+enum seg_rc seg_shard_seal(struct seg_shard *shard, const struct seg_model *model, const struct seg_now *now,
+			   const struct seg_sink *sink, uint32_t *ret_cut, struct seg_error *err)
+{
+	use_model(shard, model);
+	seg_stream_time_move(&shard->time, now);
+	memset(&shard->sealed_counts, 0, sizeof(shard->sealed_counts));
+	enum seg_rc rc = seg_shard_leavers_send(shard, now, sink, err);
+	if (!rc)
+		rc = decide_all(shard, now, sink, err);
+	if (!rc && seg_shard_sums_due(shard, now, true))
+		rc = seg_shard_sums_send(shard, now, sink, err);
+	if (!rc)
+		rc = seal_part(shard, now, sink, ret_cut, err);
+	shard->model = NULL;
+	return rc;
+}
+
+static void count_sealed(struct seg_shard *shard)
+{
+	for (int r = 0; r < SEG_REASONS; r++)
+		shard->counts.changes[r] += shard->sealed_counts.changes[r];
+	shard->counts.suppressed += shard->sealed_counts.suppressed;
+	shard->counts.evaluated += shard->sealed_counts.evaluated;
+	memset(&shard->sealed_counts, 0, sizeof(shard->sealed_counts));
+}
+
+enum seg_rc seg_shard_committed(struct seg_shard *shard, int64_t cut_offset, struct seg_error *err)
+{
+	enum seg_rc rc = seg_part_committed(shard->part, cut_offset, err);
+	seg_leavers_drop(&shard->leavers, shard->leavers.sealed);
+	seg_sample_committed(&shard->sample);
+	seg_shard_sums_committed(shard);
+	count_sealed(shard);
+	return rc;
+}
+
+enum seg_rc seg_shard_aborted(struct seg_shard *shard, struct seg_error *err)
+{
+	/* Erase records are read again; who expired is found again by the scan's next round. */
+	seg_leavers_clear(&shard->leavers);
+	seg_sample_aborted(&shard->sample);
+	seg_shard_sums_aborted(shard);
+	memset(&shard->sealed_counts, 0, sizeof(shard->sealed_counts));
+	return seg_part_aborted(shard->part, err);
+}
+
+enum seg_rc seg_shard_maintain(struct seg_shard *shard, struct seg_error *err)
+{
+	enum seg_rc rc = seg_part_write(shard->part, shard->flush ? SIZE_MAX : WRITE_BATCH, err);
+	bool done;
+	/* The grid of the histograms comes with the model: no recount before there is one, if there ever was. */
+	if (!rc && !seg_part_recounted(shard->part) && (shard->basis.id != 0 || shard->model_version == 0))
+		rc = seg_part_recount(shard->part, RECOUNT_BATCH, &done, err);
+	if (!rc)
+		seg_part_evict(shard->part);
+	return rc;
+}
+
+void seg_shard_flush(struct seg_shard *shard)
+{
+	shard->flush = true;
+}
+
+bool seg_shard_is_flushed(const struct seg_shard *shard)
+{
+	struct seg_part_numbers n;
+	seg_part_numbers(shard->part, &n);
+	if (n.dirty > 0)
+		return false;
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		int64_t next = seg_part_next(shard->part, (enum seg_source)s);
+		if (next >= 0 && n.replay_from[s] != next)
+			return false;
+	}
+	return true;
+}
