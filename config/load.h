@@ -12,6 +12,8 @@
 struct seg_config_checks {
 	/* True: known. Else *ret_nearest is the nearest known name (static) or NULL. NULL: names are not checked. */
 	bool (*known_feature)(const char *name, const char **ret_nearest);
+	/* The same for our fields in a source's mapping. NULL: not checked. */
+	bool (*known_field)(enum seg_source source, const char *field, const char **ret_nearest);
 };
 
 /* Reads a file ("-": standard input). checks may be NULL. SEG_INVALID: the text says where and what; SEG_IO,
@@ -21,9 +23,8 @@ enum seg_rc seg_config_load(const char *path, const struct seg_config_checks *ch
 
 /* The same from memory; `name` stands for the file in messages, and `file:` paths are relative to the working
  * directory as with a file. */
-enum seg_rc seg_config_load_text(const char *text, size_t len, const char *name,
-				 const struct seg_config_checks *checks, struct seg_config **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_config_load_text(const char *text, size_t len, const char *name, const struct seg_config_checks *checks,
+				 struct seg_config **ret, struct seg_error *err) SEG_MUST_CHECK;
 
 /* All defaults. */
 enum seg_rc seg_config_default(struct seg_config **ret, struct seg_error *err) SEG_MUST_CHECK;

@@ -4,12 +4,7 @@
  */
 #include "config/options.h"
 
-#include <float.h>
-#include <stdio.h>
-#include <string.h>
-#include <strings.h>
-
-#include "config/value.h"
+#include <stddef.h>
 
 #define AT(field) offsetof(struct seg_config, field)
 #define SECOND 1000.0
@@ -32,195 +27,457 @@ const char *const seg_scaler_names[] = {"z", "robust", NULL};
 const char *const seg_impute_names[] = {"mean", "mode", "zero", "segment", "knn", NULL};
 const char *const seg_preset_names[] = {"rfm", "behaviour", "email", "full", NULL};
 const char *const seg_config_output_names[SEG_CONFIG_OUTPUTS] = {
-	"segment_changes", "segments", "drift_alerts", "dead_letters",
+	"segment_changes", "segments", "drift_alerts", "campaign_triggers", "dead_letters",
 };
 
 /* Exactly-once depends on these, so they are not the operator's to set. */
 static const char *const kafka_reserved[] = {
-	"bootstrap.servers", "metadata.broker.list", "group.id", "group.instance.id", "transactional.id",
-	"enable.idempotence", "enable.auto.commit", "enable.auto.offset.store", "isolation.level",
-	"partition.assignment.strategy", "auto.offset.reset", "enable.partition.eof", "partitioner", NULL,
+	"bootstrap.servers",  "metadata.broker.list",
+	"group.id",	      "group.instance.id",
+	"transactional.id",   "enable.idempotence",
+	"enable.auto.commit", "enable.auto.offset.store",
+	"isolation.level",    "partition.assignment.strategy",
+	"auto.offset.reset",  "enable.partition.eof",
+	"partitioner",	      NULL,
 };
 
-#define SOURCE(source_name, source, default_topic, what)                                                              \
-	{.name = "sources." source_name ".topic", .type = SEG_OPTION_STRING,                                          \
-	 .flags = SEG_OPTION_TOPIC | SEG_OPTION_AGGREGATE, .offset = AT(sources[source].topic), .def = default_topic, \
-	 .help = "Topic of " what ", keyed by customer id."},                                                         \
-	{.name = "sources." source_name ".format", .type = SEG_OPTION_ENUM, .flags = SEG_OPTION_AGGREGATE,            \
-	 .offset = AT(sources[source].format), .def = "avro", .names = format_names, .help = "How its values are encoded."}, \
-	{.name = "sources." source_name ".mapping", .type = SEG_OPTION_MAPPING, .flags = SEG_OPTION_AGGREGATE,        \
-	 .offset = AT(sources[source].mapping), .def = "",                                                            \
-	 .help = "Where our fields are in your records: `field: path.in.record` or `field: {const: value}`. "         \
-		 "Fields not named are looked for under our own names."}
+#define SOURCE(source_name, source, default_topic, what)                                                               \
+	{.name = "sources." source_name ".topic",                                                                      \
+	 .type = SEG_OPTION_STRING,                                                                                    \
+	 .flags = SEG_OPTION_TOPIC | SEG_OPTION_AGGREGATE,                                                             \
+	 .offset = AT(sources[source].topic),                                                                          \
+	 .def = default_topic,                                                                                         \
+	 .help = "Topic of " what ", keyed by customer id."},                                                          \
+		{.name = "sources." source_name ".format",                                                             \
+		 .type = SEG_OPTION_ENUM,                                                                              \
+		 .flags = SEG_OPTION_AGGREGATE,                                                                        \
+		 .offset = AT(sources[source].format),                                                                 \
+		 .def = "avro",                                                                                        \
+		 .names = format_names,                                                                                \
+		 .help = "How its values are encoded."},                                                               \
+	{                                                                                                              \
+		.name = "sources." source_name ".mapping", .type = SEG_OPTION_MAPPING, .flags = SEG_OPTION_AGGREGATE,  \
+		.offset = AT(sources[source].mapping), .def = "",                                                      \
+		.help = "Where our fields are in your records: `field: path.in.record` or `field: {const: value}`. "   \
+			"Fields not named are looked for under our own names."                                         \
+	}
 
-#define OUTPUT(output_name, output, default_topic, what)                                                              \
-	{.name = "outputs." output_name ".topic", .type = SEG_OPTION_STRING, .flags = SEG_OPTION_TOPIC,               \
-	 .offset = AT(outputs[output].topic), .def = default_topic, .help = "Topic of " what "."}
+#define OUTPUT(output_name, output, default_topic, what)                                                               \
+	{                                                                                                              \
+		.name = "outputs." output_name ".topic", .type = SEG_OPTION_STRING, .flags = SEG_OPTION_TOPIC,         \
+		.offset = AT(outputs[output].topic), .def = default_topic, .help = "Topic of " what "."                \
+	}
 
-#define OUTPUT_FORMAT(output_name, output)                                                                            \
-	{.name = "outputs." output_name ".format", .type = SEG_OPTION_ENUM, .offset = AT(outputs[output].format),     \
-	 .def = "avro", .names = format_names, .help = "How its values are encoded."}
+#define OUTPUT_FORMAT(output_name, output)                                                                             \
+	{                                                                                                              \
+		.name = "outputs." output_name ".format", .type = SEG_OPTION_ENUM,                                     \
+		.offset = AT(outputs[output].format), .def = "avro", .names = format_names,                            \
+		.help = "How its values are encoded."                                                                  \
+	}
 
-#define INTERNAL(internal_name, field, what)                                                                          \
-	{.name = "internals." internal_name ".topic", .type = SEG_OPTION_STRING, .flags = SEG_OPTION_TOPIC,           \
-	 .offset = AT(internals.field), .derived = "<app>-" what, .help = "Compacted topic of "
+#define INTERNAL(internal_name, field, what)                                                                           \
+	{                                                                                                              \
+		.name = "internals." internal_name ".topic", .type = SEG_OPTION_STRING, .flags = SEG_OPTION_TOPIC,     \
+		.offset = AT(internals.field), .derived = "<app>-" what, .help = "Compacted topic of "
 
-const struct seg_option seg_options[] = {
-	{.name = "app", .type = SEG_OPTION_STRING, .flags = SEG_OPTION_NAME, .offset = AT(app), .def = "segmentd",
-	 .help = "Name of this segmentation. All instances that share the work have the same; internal topics, the "
-		 "consumer group and the folder under data_dir are named after it."},
-	{.name = "instance", .type = SEG_OPTION_STRING, .flags = SEG_OPTION_NAME, .offset = AT(instance),
-	 .derived = "the host's name", .help = "Name of this process among all of the same app. It must be unique "
-		 "and stay the same over a restart: transactional ids are made from it."},
-	{.name = "group", .type = SEG_OPTION_STRING, .flags = SEG_OPTION_NAME, .offset = AT(group),
-	 .derived = "<app>", .help = "Kafka consumer group."},
-	{.name = "data_dir", .type = SEG_OPTION_STRING, .flags = SEG_OPTION_NOT_EMPTY, .offset = AT(data_dir),
-	 .def = "/var/lib/segmentd", .help = "Folder of the local stores, one per partition under <app>/. It can "
-		 "always be rebuilt from Kafka."},
-	{.name = "workers", .type = SEG_OPTION_INT, .offset = AT(workers), .def = "2", .lo = 1, .hi = 256,
-	 .help = "Threads that each consume, decide and produce for their partitions. More than there are partitions "
-		 "stay idle."},
+const struct seg_option seg_options[] =
+	{{.name = "app",
+	  .type = SEG_OPTION_STRING,
+	  .flags = SEG_OPTION_NAME,
+	  .offset = AT(app),
+	  .def = "segmentd",
+	  .help = "Name of this segmentation. All instances that share the work have the same; internal topics, the "
+		  "consumer group and the folder under data_dir are named after it."},
+	 {.name = "instance",
+	  .type = SEG_OPTION_STRING,
+	  .flags = SEG_OPTION_NAME,
+	  .offset = AT(instance),
+	  .derived = "the host's name",
+	  .help = "Name of this process among all of the same app. It must be unique "
+		  "and stay the same over a restart: transactional ids are made from it."},
+	 {.name = "group",
+	  .type = SEG_OPTION_STRING,
+	  .flags = SEG_OPTION_NAME,
+	  .offset = AT(group),
+	  .derived = "<app>",
+	  .help = "Kafka consumer group."},
+	 {.name = "data_dir",
+	  .type = SEG_OPTION_STRING,
+	  .flags = SEG_OPTION_NOT_EMPTY,
+	  .offset = AT(data_dir),
+	  .def = "/var/lib/segmentd",
+	  .help = "Folder of the local stores, one per partition under <app>/. It can "
+		  "always be rebuilt from Kafka."},
+	 {.name = "workers",
+	  .type = SEG_OPTION_INT,
+	  .offset = AT(workers),
+	  .def = "2",
+	  .lo = 1,
+	  .hi = 256,
+	  .help = "Threads that each consume, decide and produce for their partitions. More than there are partitions "
+		  "stay idle."},
 
-	{.name = "kafka.brokers", .type = SEG_OPTION_STRING, .flags = SEG_OPTION_NOT_EMPTY, .offset = AT(kafka.brokers),
-	 .def = "127.0.0.1:9092", .help = "Brokers to start from: HOST:PORT, separated by commas."},
-	{.name = "kafka.client", .type = SEG_OPTION_MAP, .flags = SEG_OPTION_SECRET, .offset = AT(kafka.client),
-	 .def = "", .names = kafka_reserved, .help = "librdkafka settings passed through to every client, e.g. "
-		 "{security.protocol: SASL_SSL, sasl.password: \"file:/run/secrets/kafka\"}. Those that exactly-once "
-		 "depends on are refused."},
-	{.name = "partitioner", .type = SEG_OPTION_ENUM, .flags = SEG_OPTION_AGGREGATE, .offset = AT(partitioner),
-	 .def = "murmur2_random", .names = partitioner_names, .help = "Partitioner of the input topics' producers. "
-		 "Java and Kafka Connect use murmur2_random; librdkafka's producers must be told to."},
-	{.name = "registry.url", .type = SEG_OPTION_STRING, .flags = SEG_OPTION_URL, .offset = AT(registry.url),
-	 .def = "", .help = "Schema registry. Empty: none, values are in Avro single-object encoding."},
-	{.name = "schemas.dir", .type = SEG_OPTION_STRING, .offset = AT(schemas.dir), .def = "",
-	 .help = "Folder with further writer schemas (*.avsc) of the inputs, beside the shipped ones."},
+	 {.name = "kafka.brokers",
+	  .type = SEG_OPTION_STRING,
+	  .flags = SEG_OPTION_NOT_EMPTY,
+	  .offset = AT(kafka.brokers),
+	  .def = "127.0.0.1:9092",
+	  .help = "Brokers to start from: HOST:PORT, separated by commas."},
+	 {.name = "kafka.client",
+	  .type = SEG_OPTION_MAP,
+	  .flags = SEG_OPTION_SECRET,
+	  .offset = AT(kafka.client),
+	  .def = "",
+	  .names = kafka_reserved,
+	  .help = "librdkafka settings passed through to every client, e.g. "
+		  "{security.protocol: SASL_SSL, sasl.password: \"file:/run/secrets/kafka\"}. Those that exactly-once "
+		  "depends on are refused."},
+	 {.name = "partitioner",
+	  .type = SEG_OPTION_ENUM,
+	  .flags = SEG_OPTION_AGGREGATE,
+	  .offset = AT(partitioner),
+	  .def = "murmur2_random",
+	  .names = partitioner_names,
+	  .help = "Partitioner of the input topics' producers. "
+		  "Java and Kafka Connect use murmur2_random; librdkafka's producers must be told to."},
+	 {.name = "registry.url",
+	  .type = SEG_OPTION_STRING,
+	  .flags = SEG_OPTION_URL,
+	  .offset = AT(registry.url),
+	  .def = "",
+	  .help = "Schema registry. Empty: none, values are in Avro single-object encoding."},
+	 {.name = "schemas.dir",
+	  .type = SEG_OPTION_STRING,
+	  .offset = AT(schemas.dir),
+	  .def = "",
+	  .help = "Folder with further writer schemas (*.avsc) of the inputs, beside the shipped ones."},
 
-	SOURCE("web", SEG_WEB, "web-events", "what visitors did on sites and in apps"),
-	SOURCE("email", SEG_EMAIL, "email-events", "e-mails sent, opened, clicked"),
-	SOURCE("orders", SEG_ORDERS, "orders", "purchases and refunds"),
-	SOURCE("profiles", SEG_PROFILES, "profiles", "attributes, consent and erasure"),
+	 SOURCE("web", SEG_WEB, "web-events", "what visitors did on sites and in apps"),
+	 SOURCE("email", SEG_EMAIL, "email-events", "e-mails sent, opened, clicked"),
+	 SOURCE("orders", SEG_ORDERS, "orders", "purchases and refunds"),
+	 SOURCE("profiles", SEG_PROFILES, "profiles", "attributes, consent and erasure"),
 
-	OUTPUT("segment_changes", SEG_CONFIG_SEGMENT_CHANGES, "segment-changes",
-	       "customers that moved to another segment, keyed by customer id"),
-	OUTPUT_FORMAT("segment_changes", SEG_CONFIG_SEGMENT_CHANGES),
-	OUTPUT("segments", SEG_CONFIG_SEGMENTS, "segments", "the current segments and where they came from (compacted)"),
-	OUTPUT_FORMAT("segments", SEG_CONFIG_SEGMENTS),
-	OUTPUT("drift_alerts", SEG_CONFIG_DRIFT_ALERTS, "drift-alerts", "alerts that features or segments drift"),
-	OUTPUT_FORMAT("drift_alerts", SEG_CONFIG_DRIFT_ALERTS),
-	OUTPUT("dead_letters", SEG_CONFIG_DEAD_LETTERS, "dead-letters",
-	       "refused records, their bytes untouched, with the reason in headers"),
+	 OUTPUT("segment_changes", SEG_CONFIG_SEGMENT_CHANGES, "segment-changes",
+		"customers that moved to another segment, keyed by customer id"),
+	 OUTPUT_FORMAT("segment_changes", SEG_CONFIG_SEGMENT_CHANGES),
+	 OUTPUT("segments", SEG_CONFIG_SEGMENTS, "segments",
+		"the current segments and where they came from (compacted)"),
+	 OUTPUT_FORMAT("segments", SEG_CONFIG_SEGMENTS),
+	 OUTPUT("drift_alerts", SEG_CONFIG_DRIFT_ALERTS, "drift-alerts", "alerts that features or segments drift"),
+	 OUTPUT_FORMAT("drift_alerts", SEG_CONFIG_DRIFT_ALERTS),
+	 OUTPUT("campaign_triggers", SEG_CONFIG_CAMPAIGN_TRIGGERS, "campaign-triggers",
+		"messages that campaigns are to send, keyed by customer id; nothing is written to it yet"),
+	 OUTPUT_FORMAT("campaign_triggers", SEG_CONFIG_CAMPAIGN_TRIGGERS),
+	 OUTPUT("dead_letters", SEG_CONFIG_DEAD_LETTERS, "dead-letters",
+		"refused records, their bytes untouched, with the reason in headers"),
 
-	INTERNAL("changelog", changelog, "changelog") "profiles, decisions and cuts."},
-	INTERNAL("model_sums", model_sums, "model-sums") "each partition's sums and the sample."},
-	INTERNAL("model", model, "model") "model versions."},
+	 INTERNAL("changelog", changelog, "changelog") "profiles, decisions and cuts."},
+			INTERNAL("model_sums", model_sums, "model-sums") "each partition's sums and the sample."
+}
+, INTERNAL("model", model, "model") "model versions."
+}
+,
 
-	{.name = "commit.interval_ms", .type = SEG_OPTION_INT, .offset = AT(commit.interval_ms), .def = "50", .lo = 1,
-	 .hi = 10000, .help = "Longest time from an event to the transaction that carries its effects, milliseconds."},
-	{.name = "commit.max_events", .type = SEG_OPTION_INT, .offset = AT(commit.max_events), .def = "20000", .lo = 1,
-	 .hi = 1000000, .help = "Events after which a worker commits before the interval is over."},
-	{.name = "commit.max_bytes", .type = SEG_OPTION_BYTES, .offset = AT(commit.max_bytes), .def = "8MiB",
-	 .lo = 65536, .hi = GIB, .help = "Bytes produced after which a worker commits before the interval is over."},
-	{.name = "recovery.target", .type = SEG_OPTION_DURATION, .offset = AT(recovery.target_ms), .def = "10s",
-	 .lo = SECOND, .hi = HOUR, .help = "How long re-reading the inputs may take after a crash. Shorter means that "
+	{.name = "commit.interval_ms",
+	 .type = SEG_OPTION_INT,
+	 .offset = AT(commit.interval_ms),
+	 .def = "50",
+	 .lo = 1,
+	 .hi = 10000,
+	 .help = "Longest time from an event to the transaction that carries its effects, milliseconds."},
+	{.name = "commit.max_events",
+	 .type = SEG_OPTION_INT,
+	 .offset = AT(commit.max_events),
+	 .def = "20000",
+	 .lo = 1,
+	 .hi = 1000000,
+	 .help = "Events after which a worker commits before the interval is over."},
+	{.name = "commit.max_bytes",
+	 .type = SEG_OPTION_BYTES,
+	 .offset = AT(commit.max_bytes),
+	 .def = "8MiB",
+	 .lo = 65536,
+	 .hi = GIB,
+	 .help = "Bytes produced after which a worker commits before the interval is over."},
+	{.name = "recovery.target",
+	 .type = SEG_OPTION_DURATION,
+	 .offset = AT(recovery.target_ms),
+	 .def = "10s",
+	 .lo = SECOND,
+	 .hi = HOUR,
+	 .help = "How long re-reading the inputs may take after a crash. Shorter means that "
 		 "profiles are written more often."},
-	{.name = "checkpoint.max_interval", .type = SEG_OPTION_DURATION, .offset = AT(checkpoint.max_interval_ms),
-	 .def = "10m", .lo = SECOND, .hi = DAY, .help = "Longest checkpoint cycle when there is little to do."},
-	{.name = "sync.max_skew", .type = SEG_OPTION_DURATION, .offset = AT(sync.max_skew_ms), .def = "1h",
-	 .lo = SECOND, .hi = 365 * DAY, .help = "In a backlog, a topic read further ahead of the slowest than this "
+	{.name = "checkpoint.max_interval",
+	 .type = SEG_OPTION_DURATION,
+	 .offset = AT(checkpoint.max_interval_ms),
+	 .def = "10m",
+	 .lo = SECOND,
+	 .hi = DAY,
+	 .help = "Longest checkpoint cycle when there is little to do."},
+	{.name = "sync.max_skew",
+	 .type = SEG_OPTION_DURATION,
+	 .offset = AT(sync.max_skew_ms),
+	 .def = "1h",
+	 .lo = SECOND,
+	 .hi = 365 * DAY,
+	 .help = "In a backlog, a topic read further ahead of the slowest than this "
 		 "(event time) waits for it."},
 
-	{.name = "max_future", .type = SEG_OPTION_DURATION, .flags = SEG_OPTION_AGGREGATE, .offset = AT(max_future_ms),
-	 .def = "1h", .lo = 0, .hi = 365 * DAY, .help = "An event whose time is later than its Kafka timestamp by "
+	{.name = "max_future",
+	 .type = SEG_OPTION_DURATION,
+	 .flags = SEG_OPTION_AGGREGATE,
+	 .offset = AT(max_future_ms),
+	 .def = "1h",
+	 .lo = 0,
+	 .hi = 365 * DAY,
+	 .help = "An event whose time is later than its Kafka timestamp by "
 		 "more than this is a dead letter."},
-	{.name = "lateness", .type = SEG_OPTION_DURATION, .offset = AT(lateness_ms), .def = "1d", .lo = 0,
-	 .hi = 3650 * DAY, .help = "An event older than stream time by more than this is counted as late. It still "
+	{.name = "lateness",
+	 .type = SEG_OPTION_DURATION,
+	 .offset = AT(lateness_ms),
+	 .def = "1d",
+	 .lo = 0,
+	 .hi = 3650 * DAY,
+	 .help = "An event older than stream time by more than this is counted as late. It still "
 		 "counts."},
-	{.name = "currencies.base", .type = SEG_OPTION_STRING, .flags = SEG_OPTION_CURRENCY | SEG_OPTION_AGGREGATE,
-	 .offset = AT(currencies.base), .def = "EUR", .help = "Currency of all amounts inside, and of events that "
+	{.name = "currencies.base",
+	 .type = SEG_OPTION_STRING,
+	 .flags = SEG_OPTION_CURRENCY | SEG_OPTION_AGGREGATE,
+	 .offset = AT(currencies.base),
+	 .def = "EUR",
+	 .help = "Currency of all amounts inside, and of events that "
 		 "name none (ISO 4217)."},
-	{.name = "currencies.rates", .type = SEG_OPTION_RATES, .flags = SEG_OPTION_AGGREGATE,
-	 .offset = AT(currencies.rates), .def = "", .help = "Value of one unit of other currencies in the base "
+	{.name = "currencies.rates",
+	 .type = SEG_OPTION_RATES,
+	 .flags = SEG_OPTION_AGGREGATE,
+	 .offset = AT(currencies.rates),
+	 .def = "",
+	 .help = "Value of one unit of other currencies in the base "
 		 "currency, e.g. {USD: 0.92}. Events in a currency that is not here are dead letters."},
-	{.name = "cleaning.placeholder_ids", .type = SEG_OPTION_LIST, .flags = SEG_OPTION_AGGREGATE,
-	 .offset = AT(cleaning.placeholder_ids), .def = "null, none, undefined, nan, anonymous, unknown, guest, 0",
+	{.name = "cleaning.placeholder_ids",
+	 .type = SEG_OPTION_LIST,
+	 .flags = SEG_OPTION_AGGREGATE,
+	 .offset = AT(cleaning.placeholder_ids),
+	 .def = "null, none, undefined, nan, anonymous, unknown, guest, 0",
 	 .help = "Customer ids that name nobody (case ignored). Their events are dead letters, as are those with ids "
 		 "of zeros only."},
-	{.name = "cleaning.bots", .type = SEG_OPTION_LIST, .flags = SEG_OPTION_AGGREGATE, .offset = AT(cleaning.bots),
-	 .def = "bot, crawler, spider, slurp, headless", .help = "Web events whose user agent contains one of these "
+	{.name = "cleaning.bots",
+	 .type = SEG_OPTION_LIST,
+	 .flags = SEG_OPTION_AGGREGATE,
+	 .offset = AT(cleaning.bots),
+	 .def = "bot, crawler, spider, slurp, headless",
+	 .help = "Web events whose user agent contains one of these "
 		 "(case ignored) are dead letters."},
-	{.name = "cleaning.max_amount", .type = SEG_OPTION_DOUBLE, .flags = SEG_OPTION_AGGREGATE,
-	 .offset = AT(cleaning.max_amount), .def = "10000000", .lo = 0, .hi = 1e9, .lo_open = true,
+	{.name = "cleaning.max_amount",
+	 .type = SEG_OPTION_DOUBLE,
+	 .flags = SEG_OPTION_AGGREGATE,
+	 .offset = AT(cleaning.max_amount),
+	 .def = "10000000",
+	 .lo = 0,
+	 .hi = 1e9,
+	 .lo_open = true,
 	 .help = "Amounts beyond this, in the base currency, are absurd: dead letters."},
-	{.name = "dedup.window", .type = SEG_OPTION_INT, .flags = SEG_OPTION_AGGREGATE, .offset = AT(dedup.window),
-	 .def = "64", .lo = 1, .hi = 4096, .help = "Event ids remembered per customer and source (the largest by event "
+	{.name = "dedup.window",
+	 .type = SEG_OPTION_INT,
+	 .flags = SEG_OPTION_AGGREGATE,
+	 .offset = AT(dedup.window),
+	 .def = "64",
+	 .lo = 1,
+	 .hi = 1024,
+	 .help = "Event ids remembered per customer and source (the largest by event "
 		 "time), so that a repeat changes nothing."},
-	{.name = "profile.expire", .type = SEG_OPTION_DURATION, .flags = SEG_OPTION_WORD, .word = "off",
-	 .offset = AT(profile.expire_ms), .def = "off", .lo = DAY, .hi = 36500 * DAY, .help = "Customers silent for "
+	{.name = "profile.expire",
+	 .type = SEG_OPTION_DURATION,
+	 .flags = SEG_OPTION_WORD,
+	 .word = "off",
+	 .offset = AT(profile.expire_ms),
+	 .def = "off",
+	 .lo = DAY,
+	 .hi = 36500 * DAY,
+	 .help = "Customers silent for "
 		 "longer than this are forgotten."},
-	{.name = "lifetime_value.horizon", .type = SEG_OPTION_DURATION, .offset = AT(lifetime_value.horizon_ms),
-	 .def = "365d", .lo = DAY, .hi = 36500 * DAY, .help = "How far ahead lifetime_value expects."},
+	{.name = "lifetime_value.horizon",
+	 .type = SEG_OPTION_DURATION,
+	 .offset = AT(lifetime_value.horizon_ms),
+	 .def = "365d",
+	 .lo = DAY,
+	 .hi = 36500 * DAY,
+	 .help = "How far ahead lifetime_value expects."},
 
-	{.name = "features", .type = SEG_OPTION_FEATURES, .offset = AT(features), .def = "rfm",
+	{.name = "features",
+	 .type = SEG_OPTION_FEATURES,
+	 .offset = AT(features),
+	 .def = "rfm",
 	 .help = "What customers are compared by: a preset (rfm, behaviour, email, full) or a list of {name: "
 		 "recency_days, transform: log1p, scaler: z, weight: 1, impute: mean}; attr:NAME is a numeric profile "
 		 "attribute. See `segmentd features`."},
-	{.name = "segmenter.k", .type = SEG_OPTION_INT, .flags = SEG_OPTION_WORD, .word = "auto",
-	 .offset = AT(segmenter.k), .def = "auto", .lo = 1, .hi = 64, .help = "Number of segments."},
-	{.name = "segmenter.k_min", .type = SEG_OPTION_INT, .offset = AT(segmenter.k_min), .def = "4", .lo = 2,
-	 .hi = 64, .help = "With k: auto, the fewest segments to consider."},
-	{.name = "segmenter.k_max", .type = SEG_OPTION_INT, .offset = AT(segmenter.k_max), .def = "12", .lo = 2,
-	 .hi = 64, .help = "With k: auto, the most segments to consider."},
-	{.name = "segmenter.min_customers", .type = SEG_OPTION_INT, .offset = AT(segmenter.min_customers),
-	 .def = "500", .lo = 2, .hi = 1e9, .help = "Customers needed for the first fit. Until then nobody has a "
+	{.name = "segmenter.k",
+	 .type = SEG_OPTION_INT,
+	 .flags = SEG_OPTION_WORD,
+	 .word = "auto",
+	 .offset = AT(segmenter.k),
+	 .def = "auto",
+	 .lo = 1,
+	 .hi = 64,
+	 .help = "Number of segments."},
+	{.name = "segmenter.k_min",
+	 .type = SEG_OPTION_INT,
+	 .offset = AT(segmenter.k_min),
+	 .def = "4",
+	 .lo = 2,
+	 .hi = 64,
+	 .help = "With k: auto, the fewest segments to consider."},
+	{.name = "segmenter.k_max",
+	 .type = SEG_OPTION_INT,
+	 .offset = AT(segmenter.k_max),
+	 .def = "12",
+	 .lo = 2,
+	 .hi = 64,
+	 .help = "With k: auto, the most segments to consider."},
+	{.name = "segmenter.min_customers",
+	 .type = SEG_OPTION_INT,
+	 .offset = AT(segmenter.min_customers),
+	 .def = "500",
+	 .lo = 2,
+	 .hi = 1e9,
+	 .help = "Customers needed for the first fit. Until then nobody has a "
 		 "segment."},
-	{.name = "segmenter.seed", .type = SEG_OPTION_INT, .offset = AT(segmenter.seed), .def = "1", .lo = 0,
-	 .hi = 9007199254740991.0, .help = "Seed of all random choices of the learner."},
-	{.name = "segmenter.pca", .type = SEG_OPTION_ENUM, .offset = AT(segmenter.pca), .def = "none",
-	 .names = pca_names, .help = "Reduction of the vector to fewer components. Only none for now; principal "
+	{.name = "segmenter.seed",
+	 .type = SEG_OPTION_INT,
+	 .offset = AT(segmenter.seed),
+	 .def = "1",
+	 .lo = 0,
+	 .hi = 9007199254740991.0,
+	 .help = "Seed of all random choices of the learner."},
+	{.name = "segmenter.pca",
+	 .type = SEG_OPTION_ENUM,
+	 .offset = AT(segmenter.pca),
+	 .def = "none",
+	 .names = pca_names,
+	 .help = "Reduction of the vector to fewer components. Only none for now; principal "
 		 "components come later."},
-	{.name = "segmenter.hysteresis", .type = SEG_OPTION_DOUBLE, .offset = AT(segmenter.hysteresis), .def = "0.1",
-	 .lo = 0, .hi = 0.9, .help = "A customer moves only if the new centroid is closer than the held one by this "
+	{.name = "segmenter.hysteresis",
+	 .type = SEG_OPTION_DOUBLE,
+	 .offset = AT(segmenter.hysteresis),
+	 .def = "0.1",
+	 .lo = 0,
+	 .hi = 0.9,
+	 .help = "A customer moves only if the new centroid is closer than the held one by this "
 		 "share of the distance."},
-	{.name = "segmenter.dwell", .type = SEG_OPTION_DURATION, .offset = AT(segmenter.dwell_ms), .def = "1d",
-	 .lo = 0, .hi = 365 * DAY, .help = "Shortest stay in a segment before the next move (stream time)."},
-	{.name = "segmenter.reevaluate.interval", .type = SEG_OPTION_DURATION, .flags = SEG_OPTION_WORD, .word = "off",
-	 .offset = AT(segmenter.reevaluate.interval_ms), .def = "1d", .lo = MINUTE, .hi = 365 * DAY,
+	{.name = "segmenter.dwell",
+	 .type = SEG_OPTION_DURATION,
+	 .offset = AT(segmenter.dwell_ms),
+	 .def = "1d",
+	 .lo = 0,
+	 .hi = 365 * DAY,
+	 .help = "Shortest stay in a segment before the next move (stream time)."},
+	{.name = "segmenter.reevaluate.interval",
+	 .type = SEG_OPTION_DURATION,
+	 .flags = SEG_OPTION_WORD,
+	 .word = "off",
+	 .offset = AT(segmenter.reevaluate.interval_ms),
+	 .def = "1d",
+	 .lo = MINUTE,
+	 .hi = 365 * DAY,
 	 .help = "Every customer is evaluated anew at least this often (stream time), also without events: silence "
 		 "is a signal."},
-	{.name = "segmenter.reevaluate.min_move", .type = SEG_OPTION_DOUBLE,
-	 .offset = AT(segmenter.reevaluate.min_move), .def = "0.05", .lo = 0, .hi = 10, .help = "A customer "
+	{.name = "segmenter.reevaluate.min_move",
+	 .type = SEG_OPTION_DOUBLE,
+	 .offset = AT(segmenter.reevaluate.min_move),
+	 .def = "0.05",
+	 .lo = 0,
+	 .hi = 10,
+	 .help = "A customer "
 		 "re-evaluated within this many standard deviations of the last time is not written again."},
-	{.name = "segmenter.refit.interval", .type = SEG_OPTION_DURATION, .flags = SEG_OPTION_WORD, .word = "off",
-	 .offset = AT(segmenter.refit.interval_ms), .def = "7d", .lo = HOUR, .hi = 3650 * DAY, .help = "How often "
+	{.name = "segmenter.refit.interval",
+	 .type = SEG_OPTION_DURATION,
+	 .flags = SEG_OPTION_WORD,
+	 .word = "off",
+	 .offset = AT(segmenter.refit.interval_ms),
+	 .def = "7d",
+	 .lo = HOUR,
+	 .hi = 3650 * DAY,
+	 .help = "How often "
 		 "the model is fitted anew on schedule (stream time). Growth and worse fit cause refits of their own."},
-	{.name = "segmenter.refit.sample", .type = SEG_OPTION_INT, .offset = AT(segmenter.refit.sample), .def = "4096",
-	 .lo = 256, .hi = 1000000, .help = "Customers in the sample that fits are made on; at least 200 per segment "
+	{.name = "segmenter.refit.sample",
+	 .type = SEG_OPTION_INT,
+	 .offset = AT(segmenter.refit.sample),
+	 .def = "4096",
+	 .lo = 256,
+	 .hi = 1000000,
+	 .help = "Customers in the sample that fits are made on; at least 200 per segment "
 		 "are taken."},
-	{.name = "segmenter.promotion", .type = SEG_OPTION_ENUM, .offset = AT(segmenter.promotion), .def = "auto",
-	 .names = promotion_names, .help = "Whether a refit that passes the gate is used by itself or when a person "
+	{.name = "segmenter.promotion",
+	 .type = SEG_OPTION_ENUM,
+	 .offset = AT(segmenter.promotion),
+	 .def = "auto",
+	 .names = promotion_names,
+	 .help = "Whether a refit that passes the gate is used by itself or when a person "
 		 "says so."},
-	{.name = "drift.window", .type = SEG_OPTION_DURATION, .offset = AT(drift.window_ms), .def = "7d",
-	 .lo = 7 * DAY, .hi = 364 * DAY, .help = "Window of the drift tests, a multiple of 7 days so that weekdays "
+	{.name = "drift.window",
+	 .type = SEG_OPTION_DURATION,
+	 .offset = AT(drift.window_ms),
+	 .def = "7d",
+	 .lo = 7 * DAY,
+	 .hi = 364 * DAY,
+	 .help = "Window of the drift tests, a multiple of 7 days so that weekdays "
 		 "cancel out."},
-	{.name = "drift.psi_warning", .type = SEG_OPTION_DOUBLE, .offset = AT(drift.psi_warning), .def = "0.1",
-	 .lo = 0, .hi = 100, .lo_open = true, .help = "Population stability index from which drift is a warning."},
-	{.name = "drift.psi_critical", .type = SEG_OPTION_DOUBLE, .offset = AT(drift.psi_critical), .def = "0.25",
-	 .lo = 0, .hi = 100, .lo_open = true, .help = "Population stability index from which drift is critical."},
+	{.name = "drift.psi_warning",
+	 .type = SEG_OPTION_DOUBLE,
+	 .offset = AT(drift.psi_warning),
+	 .def = "0.1",
+	 .lo = 0,
+	 .hi = 100,
+	 .lo_open = true,
+	 .help = "Population stability index from which drift is a warning."},
+	{.name = "drift.psi_critical",
+	 .type = SEG_OPTION_DOUBLE,
+	 .offset = AT(drift.psi_critical),
+	 .def = "0.25",
+	 .lo = 0,
+	 .hi = 100,
+	 .lo_open = true,
+	 .help = "Population stability index from which drift is critical."},
 
-	{.name = "store.rocksdb", .type = SEG_OPTION_MAP, .offset = AT(store.rocksdb), .def = "",
+	{.name = "store.rocksdb",
+	 .type = SEG_OPTION_MAP,
+	 .offset = AT(store.rocksdb),
+	 .def = "",
 	 .help = "RocksDB options passed through by name, e.g. {max_background_jobs: 4}."},
-	{.name = "memory.total", .type = SEG_OPTION_BYTES, .offset = AT(memory.total_bytes), .def = "256MiB",
-	 .lo = 16 * MIB, .hi = 1024 * GIB, .help = "Memory for profiles in cache and for the stores, all workers "
+	{.name = "memory.total",
+	 .type = SEG_OPTION_BYTES,
+	 .offset = AT(memory.total_bytes),
+	 .def = "256MiB",
+	 .lo = 16 * MIB,
+	 .hi = 1024 * GIB,
+	 .help = "Memory for profiles in cache and for the stores, all workers "
 		 "together. Kafka's queues come on top, about 30 MiB a worker."},
-	{.name = "http.listen", .type = SEG_OPTION_STRING, .flags = SEG_OPTION_ADDRESS, .offset = AT(http.listen),
-	 .def = "127.0.0.1:8080", .help = "Address and port of metrics, health and API. Port 0 takes any free one."},
-	{.name = "http.token", .type = SEG_OPTION_STRING, .flags = SEG_OPTION_SECRET, .offset = AT(http.token),
-	 .def = "", .help = "Bearer token that writing requests must carry. Empty: they are refused."},
-	{.name = "log.level", .type = SEG_OPTION_ENUM, .offset = AT(log.level), .def = "info", .names = level_names,
+	{.name = "http.listen",
+	 .type = SEG_OPTION_STRING,
+	 .flags = SEG_OPTION_ADDRESS,
+	 .offset = AT(http.listen),
+	 .def = "127.0.0.1:8080",
+	 .help = "Address and port of metrics, health and API. Port 0 takes any free one."},
+	{.name = "http.token",
+	 .type = SEG_OPTION_STRING,
+	 .flags = SEG_OPTION_SECRET,
+	 .offset = AT(http.token),
+	 .def = "",
+	 .help = "Bearer token that writing requests must carry. Empty: they are refused."},
+	{.name = "log.level",
+	 .type = SEG_OPTION_ENUM,
+	 .offset = AT(log.level),
+	 .def = "info",
+	 .names = level_names,
 	 .help = "Least important lines to log."},
-	{.name = "log.format", .type = SEG_OPTION_ENUM, .offset = AT(log.format), .def = "text",
-	 .names = log_format_names, .help = "Lines of `event key=value`, or JSON."},
-};
+	{.name = "log.format",
+	 .type = SEG_OPTION_ENUM,
+	 .offset = AT(log.format),
+	 .def = "text",
+	 .names = log_format_names,
+	 .help = "Lines of `event key=value`, or JSON."},
+}
+;
 const size_t seg_options_len = sizeof(seg_options) / sizeof(seg_options[0]);
 
 const struct seg_option_section seg_option_sections[] = {
@@ -241,129 +498,3 @@ const struct seg_option_section seg_option_sections[] = {
 	{"log", "Log lines on standard error."},
 };
 const size_t seg_option_sections_len = sizeof(seg_option_sections) / sizeof(seg_option_sections[0]);
-
-const struct seg_option *seg_option_find(const char *name)
-{
-	for (size_t i = 0; i < seg_options_len; i++)
-		if (strcmp(seg_options[i].name, name) == 0)
-			return &seg_options[i];
-	return NULL;
-}
-
-bool seg_option_is_section(const char *prefix)
-{
-	size_t len = strlen(prefix);
-
-	for (size_t i = 0; i < seg_options_len; i++)
-		if (strncmp(seg_options[i].name, prefix, len) == 0 && seg_options[i].name[len] == '.')
-			return true;
-	return false;
-}
-
-const char *seg_option_section_help(const char *prefix)
-{
-	for (size_t i = 0; i < seg_option_sections_len; i++)
-		if (strcmp(seg_option_sections[i].name, prefix) == 0)
-			return seg_option_sections[i].help;
-	return NULL;
-}
-
-const char *seg_option_type_text(const struct seg_option *o)
-{
-	switch (o->type) {
-	case SEG_OPTION_INT: return "whole number";
-	case SEG_OPTION_DOUBLE: return "number";
-	case SEG_OPTION_DURATION: return "duration";
-	case SEG_OPTION_BYTES: return "size";
-	case SEG_OPTION_ENUM: return "choice";
-	case SEG_OPTION_STRING: return o->flags & SEG_OPTION_SECRET ? "secret" : "text";
-	case SEG_OPTION_LIST: return "list";
-	case SEG_OPTION_MAP: return "map";
-	case SEG_OPTION_RATES: return "map of numbers";
-	case SEG_OPTION_MAPPING: return "map of fields";
-	case SEG_OPTION_FEATURES: return "preset or list";
-	}
-	return "";
-}
-
-static void join(const char *const *names, char *ret, size_t size)
-{
-	size_t len = 0;
-
-	ret[0] = '\0';
-	for (size_t i = 0; names[i] && len < size; i++) {
-		const char *between = i == 0 ? "" : names[i + 1] ? ", " : " or ";
-
-		len += (size_t)snprintf(ret + len, size - len, "%s%s", between, names[i]);
-	}
-}
-
-static void number_text(const struct seg_option *o, double x, char ret[SEG_VALUE_TEXT_MAX])
-{
-	if (o->type == SEG_OPTION_DURATION && x == 0)
-		strcpy(ret, "0s");
-	else if (o->type == SEG_OPTION_DURATION)
-		seg_format_duration((int64_t)x, ret);
-	else if (o->type == SEG_OPTION_BYTES)
-		seg_format_bytes((int64_t)x, ret);
-	else
-		seg_format_double(x, ret);
-}
-
-static void range_text(const struct seg_option *o, char *ret, size_t size)
-{
-	char lo[SEG_VALUE_TEXT_MAX], hi[SEG_VALUE_TEXT_MAX];
-
-	number_text(o, o->lo, lo);
-	number_text(o, o->hi, hi);
-	snprintf(ret, size, "%s%s%s to %s", o->word ? o->word : "", o->word ? ", or " : o->lo_open ? "above " : "", lo, hi);
-}
-
-void seg_option_allowed(const struct seg_option *o, char *ret, size_t size)
-{
-	switch (o->type) {
-	case SEG_OPTION_INT:
-	case SEG_OPTION_DOUBLE:
-	case SEG_OPTION_DURATION:
-	case SEG_OPTION_BYTES:
-		range_text(o, ret, size);
-		return;
-	case SEG_OPTION_ENUM:
-		join(o->names, ret, size);
-		return;
-	case SEG_OPTION_FEATURES:
-		snprintf(ret, size, "rfm, behaviour, email, full or a list");
-		return;
-	case SEG_OPTION_STRING:
-		snprintf(ret, size, "%s",
-			 o->flags & SEG_OPTION_TOPIC ? "1 to 249 of A-Z a-z 0-9 . _ -"
-			 : o->flags & SEG_OPTION_NAME ? "1 to 100 of A-Z a-z 0-9 . _ -"
-			 : o->flags & SEG_OPTION_CURRENCY ? "three capital letters"
-			 : o->flags & SEG_OPTION_ADDRESS ? "HOST:PORT"
-			 : o->flags & SEG_OPTION_URL ? "http://… or https://…, or empty"
-			 : o->flags & SEG_OPTION_NOT_EMPTY ? "not empty" : "any");
-		return;
-	case SEG_OPTION_LIST:
-		snprintf(ret, size, "texts");
-		return;
-	case SEG_OPTION_MAP:
-		snprintf(ret, size, "names and values");
-		return;
-	case SEG_OPTION_RATES:
-		snprintf(ret, size, "currencies and numbers above 0");
-		return;
-	case SEG_OPTION_MAPPING:
-		snprintf(ret, size, "paths or {const: value}");
-		return;
-	}
-}
-
-bool seg_option_key_is_secret(const char *key)
-{
-	static const char *const parts[] = {"password", "secret", "token", "key.pem", "oauthbearer.config"};
-
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		if (strcasestr(key, parts[i]))
-			return true;
-	return false;
-}

@@ -13,47 +13,47 @@
 #include "config/config.h"
 
 enum seg_option_type {
-	SEG_OPTION_INT,                 /* int64_t */
-	SEG_OPTION_DOUBLE,              /* double */
-	SEG_OPTION_DURATION,            /* int64_t, ms */
-	SEG_OPTION_BYTES,               /* int64_t */
-	SEG_OPTION_ENUM,                /* an enum, by position in `names` */
-	SEG_OPTION_STRING,              /* char * */
-	SEG_OPTION_LIST,                /* struct seg_config_list of strings */
-	SEG_OPTION_MAP,                 /* struct seg_config_map of free keys */
-	SEG_OPTION_RATES,               /* struct seg_config_rates */
-	SEG_OPTION_MAPPING,             /* struct seg_config_mapping */
-	SEG_OPTION_FEATURES             /* struct seg_config_features */
+	SEG_OPTION_INT,	     /* int64_t */
+	SEG_OPTION_DOUBLE,   /* double */
+	SEG_OPTION_DURATION, /* int64_t, ms */
+	SEG_OPTION_BYTES,    /* int64_t */
+	SEG_OPTION_ENUM,     /* an enum, by position in `names` */
+	SEG_OPTION_STRING,   /* char * */
+	SEG_OPTION_LIST,     /* struct seg_config_list of strings */
+	SEG_OPTION_MAP,	     /* struct seg_config_map of free keys */
+	SEG_OPTION_RATES,    /* struct seg_config_rates */
+	SEG_OPTION_MAPPING,  /* struct seg_config_mapping */
+	SEG_OPTION_FEATURES  /* struct seg_config_features */
 };
 
 enum {
-	SEG_OPTION_SECRET = 1 << 0,     /* `file:PATH` is read, never shown */
-	SEG_OPTION_AGGREGATE = 1 << 1,  /* shapes aggregates: part of the fingerprint */
-	SEG_OPTION_WORD = 1 << 2,       /* `word` is allowed and stored as 0 */
-	SEG_OPTION_TOPIC = 1 << 3,      /* a legal topic name, unlike all other topics */
-	SEG_OPTION_NAME = 1 << 4,       /* a legal part of topic names and ids: [A-Za-z0-9._-] */
-	SEG_OPTION_CURRENCY = 1 << 5,   /* ISO 4217 */
+	SEG_OPTION_SECRET = 1 << 0,    /* `file:PATH` is read, never shown */
+	SEG_OPTION_AGGREGATE = 1 << 1, /* shapes aggregates: part of the fingerprint */
+	SEG_OPTION_WORD = 1 << 2,      /* `word` is allowed and stored as 0 */
+	SEG_OPTION_TOPIC = 1 << 3,     /* a legal topic name, unlike all other topics */
+	SEG_OPTION_NAME = 1 << 4,      /* a legal part of topic names and ids: [A-Za-z0-9._-] */
+	SEG_OPTION_CURRENCY = 1 << 5,  /* ISO 4217 */
 	SEG_OPTION_NOT_EMPTY = 1 << 6,
-	SEG_OPTION_ADDRESS = 1 << 7,    /* HOST:PORT, port 0 to 65535 */
-	SEG_OPTION_URL = 1 << 8         /* http(s)://…; a password in it is not shown */
+	SEG_OPTION_ADDRESS = 1 << 7, /* HOST:PORT, port 0 to 65535 */
+	SEG_OPTION_URL = 1 << 8	     /* http(s)://…; a password in it is not shown */
 };
 
 struct seg_option {
-	const char *name;               /* dotted */
+	const char *name; /* dotted */
 	enum seg_option_type type;
 	unsigned flags;
-	size_t offset;                  /* in struct seg_config */
-	const char *def;                /* default as text (lists: separated by ", "); NULL: derived, see `derived` */
-	const char *derived;            /* for the docs: "the host's name" */
-	double lo, hi;                  /* numbers, in ms and bytes; both 0 for other types. lo_open: see below */
-	bool lo_open;                   /* lo itself is not allowed */
-	const char *word;               /* with SEG_OPTION_WORD: "auto", "off" */
-	const char *const *names;       /* enum: NULL-terminated; map: keys that are refused, or NULL */
-	const char *help;               /* one or two sentences, no line breaks */
+	size_t offset;		  /* in struct seg_config */
+	const char *def;	  /* default as text (lists: separated by ", "); NULL: derived, see `derived` */
+	const char *derived;	  /* for the docs: "the host's name" */
+	double lo, hi;		  /* numbers, in ms and bytes; both 0 for other types. lo_open: see below */
+	bool lo_open;		  /* lo itself is not allowed */
+	const char *word;	  /* with SEG_OPTION_WORD: "auto", "off" */
+	const char *const *names; /* enum: NULL-terminated; map: keys that are refused, or NULL */
+	const char *help;	  /* one or two sentences, no line breaks */
 };
 
 struct seg_option_section {
-	const char *name;               /* dotted prefix */
+	const char *name; /* dotted prefix */
 	const char *help;
 };
 

@@ -54,32 +54,24 @@ enum seg_parse seg_parse_int(const char *text, int64_t *ret)
 	return SEG_PARSE_OK;
 }
 
-/* The C locale, so that a comma is never a decimal point; made once, kept for the life of the process. */
+/* The C locale, so that a comma is never a decimal point; to be freed. */
 static locale_t c_locale(void)
 {
-	static locale_t made;
-	locale_t now = __atomic_load_n(&made, __ATOMIC_ACQUIRE);
-	locale_t none = (locale_t)0;
-
-	if (now)
-		return now;
-	now = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-	if (!__atomic_compare_exchange_n(&made, &none, now, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-		freelocale(now);
-		return none;
-	}
-	return now;
+	return newlocale(LC_ALL_MASK, "C", (locale_t)0);
 }
 
 enum seg_parse seg_parse_double(const char *text, double *ret)
 {
+	locale_t c;
 	char *end;
 	double v;
 
 	/* strtod would also take blanks, hexadecimal, inf and nan. */
 	if (text[0] == '\0' || text[strspn(text, "+-.0123456789eE")] != '\0')
 		return SEG_PARSE_FORMAT;
-	v = strtod_l(text, &end, c_locale());
+	c = c_locale();
+	v = strtod_l(text, &end, c);
+	freelocale(c);
 	if (end == text || *end != '\0')
 		return SEG_PARSE_FORMAT;
 	if (!isfinite(v))
@@ -136,19 +128,22 @@ void seg_format_bytes(int64_t bytes, char ret[SEG_VALUE_TEXT_MAX])
 
 void seg_format_double(double x, char ret[SEG_VALUE_TEXT_MAX])
 {
-	locale_t before = uselocale(c_locale());
+	/* A plain number where it is short enough to be read, an exponent beyond. */
+	bool exponent = fabs(x) >= 1e15 || (x != 0 && fabs(x) < 1e-5);
+	locale_t c = c_locale(), before = uselocale(c);
 
-	for (int precision = 1; precision <= 17; precision++) {
-		/* A plain number where it is short enough to be read, an exponent beyond. */
-		const char *format = fabs(x) >= 1e15 || (x != 0 && fabs(x) < 1e-5) ? "%.*e" : "%.*g";
-
-		snprintf(ret, SEG_VALUE_TEXT_MAX, format, precision, x);
+	for (int precision = 0; precision <= 17; precision++) {
+		if (exponent)
+			snprintf(ret, SEG_VALUE_TEXT_MAX, "%.*e", precision, x);
+		else
+			snprintf(ret, SEG_VALUE_TEXT_MAX, "%.*g", precision, x);
 		if (strtod(ret, NULL) == x)
 			break;
 	}
-	if (strchr(ret, 'e') && fabs(x) < 1e15 && x == trunc(x))
+	if (strchr(ret, 'e') && !exponent && x == trunc(x))
 		snprintf(ret, SEG_VALUE_TEXT_MAX, "%.0f", x);
 	uselocale(before);
+	freelocale(c);
 }
 
 static unsigned least(unsigned a, unsigned b)

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SEG_VALUE_TEXT_MAX = 40 };       /* longest text of a formatted scalar, with its NUL */
+enum { SEG_VALUE_TEXT_MAX = 40 }; /* longest text of a formatted scalar, with its NUL */
 
 enum seg_parse { SEG_PARSE_OK, SEG_PARSE_FORMAT, SEG_PARSE_OVERFLOW };
 
@@ -30,8 +30,8 @@ unsigned seg_edit_distance(const char *a, const char *b);
 
 /* Keeps the best of the candidates offered one after the other; start with {name}. Ties keep the first. */
 struct seg_nearest {
-	const char *name;               /* what was written */
-	const char *best;               /* NULL: none offered */
+	const char *name; /* what was written */
+	const char *best; /* NULL: none offered */
 	unsigned distance;
 };
 void seg_nearest_offer(struct seg_nearest *n, const char *candidate);
