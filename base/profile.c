@@ -27,6 +27,96 @@ double seg_decayed1_at(const struct seg_decayed1 *c, double half_life_ms, int64_
 	return c->count * decay_factor(c->time_ms, now_ms, half_life_ms);
 }
 
+/* Moves a counter that is not empty to a later time; most events of a busy second need no exponential at all. */
+static void decayed_advance(struct seg_decayed *c, int64_t time_ms)
+{
+	double past = (double)(time_ms - c->time_ms);
+	for (unsigned i = 0; i < SEG_HALF_LIVES; i++)
+		c->count[i] *= exp2(-past / seg_half_life_ms[i]);
+	c->time_ms = time_ms;
+}
+
+void seg_decayed_merge(struct seg_decayed *c, const struct seg_decayed *from)
+{
+	if (from->time_ms == SEG_NO_TIME)
+		return;
+	if (c->time_ms == SEG_NO_TIME) {
+		*c = *from;
+		return;
+	}
+	struct seg_decayed add = *from;
+	if (c->time_ms < add.time_ms)
+		decayed_advance(c, add.time_ms);
+	else if (add.time_ms < c->time_ms)
+		decayed_advance(&add, c->time_ms);
+	for (unsigned i = 0; i < SEG_HALF_LIVES; i++)
+		c->count[i] += add.count[i];
+}
+
+void seg_decayed_add(struct seg_decayed *c, int64_t time_ms, double weight)
+{
+	struct seg_decayed one = {.time_ms = time_ms};
+	for (unsigned i = 0; i < SEG_HALF_LIVES; i++)
+		one.count[i] = weight;
+	seg_decayed_merge(c, &one);
+}
+
+void seg_decayed1_merge(struct seg_decayed1 *c, double half_life_ms, const struct seg_decayed1 *from)
+{
+	if (from->time_ms != SEG_NO_TIME)
+		seg_decayed1_add(c, half_life_ms, from->time_ms, from->count);
+}
+
+void seg_decayed1_add(struct seg_decayed1 *c, double half_life_ms, int64_t time_ms, double weight)
+{
+	if (c->time_ms == SEG_NO_TIME) {
+		*c = (struct seg_decayed1){time_ms, weight};
+	} else if (c->time_ms == time_ms) {
+		c->count += weight;
+	} else if (c->time_ms < time_ms) {
+		c->count = c->count * exp2(-(double)(time_ms - c->time_ms) / half_life_ms) + weight;
+		c->time_ms = time_ms;
+	} else {
+		c->count += weight * exp2(-(double)(c->time_ms - time_ms) / half_life_ms);
+	}
+}
+
+struct seg_orders *seg_orders_new(void)
+{
+	struct seg_orders *o = malloc(sizeof(*o));
+	if (o)
+		*o = (struct seg_orders){
+			.first_ms = SEG_NO_TIME, .last_ms = SEG_NO_TIME, .decayed_60d.time_ms = SEG_NO_TIME};
+	return o;
+}
+
+struct seg_web *seg_web_new(void)
+{
+	struct seg_web *w = calloc(1, sizeof(*w));
+	if (!w)
+		return NULL;
+	w->last_ms = SEG_NO_TIME;
+	for (int i = 0; i < SEG_WEB_KINDS; i++)
+		w->kinds[i].time_ms = SEG_NO_TIME;
+	for (int i = 0; i < SEG_DEVICES; i++)
+		w->devices[i].time_ms = SEG_NO_TIME;
+	for (int i = 0; i < SEG_DAY_PARTS; i++)
+		w->day_parts[i].time_ms = SEG_NO_TIME;
+	return w;
+}
+
+struct seg_email *seg_email_new(void)
+{
+	struct seg_email *m = calloc(1, sizeof(*m));
+	if (!m)
+		return NULL;
+	m->last_human_ms = m->last_click_ms = SEG_NO_TIME;
+	m->latency_weight.time_ms = m->latency_sum.time_ms = SEG_NO_TIME;
+	for (int i = 0; i < SEG_EMAIL_KINDS; i++)
+		m->kinds[i].time_ms = SEG_NO_TIME;
+	return m;
+}
+
 /* Copies len bytes; *ret_failed is set when there is no memory, and never for an empty or absent original. */
 static void *copy_bytes(const void *from, size_t len, bool *ret_failed)
 {
@@ -94,7 +184,7 @@ static void attributes_free(struct seg_attributes *a)
 	free(a);
 }
 
-static void sections_free(struct seg_profile *p)
+static void aggregates_free(struct seg_profile *p)
 {
 	if (p->orders)
 		free(p->orders->days);
@@ -104,21 +194,33 @@ static void sections_free(struct seg_profile *p)
 	attributes_free(p->attributes);
 	for (int s = 0; s < SEG_SOURCES; s++)
 		free(p->seen[s].items);
-	free(p->contribution.values);
+}
+
+void seg_profile_clear_aggregates(struct seg_profile *p)
+{
+	aggregates_free(p);
+	p->first_ms = p->last_ms = SEG_NO_TIME;
+	p->orders = NULL;
+	p->web = NULL;
+	p->email = NULL;
+	p->attributes = NULL;
+	memset(p->seen, 0, sizeof(p->seen));
 }
 
 void seg_profile_free(struct seg_profile *p)
 {
 	if (!p)
 		return;
-	sections_free(p);
+	aggregates_free(p);
+	free(p->contribution.values);
 	free((char *)p->id.ptr);
 	free(p);
 }
 
 void seg_profile_clear(struct seg_profile *p)
 {
-	sections_free(p);
+	aggregates_free(p);
+	free(p->contribution.values);
 	*p = (struct seg_profile){.id = p->id, .hash = p->hash, .first_ms = SEG_NO_TIME, .last_ms = SEG_NO_TIME};
 	for (int s = 0; s < SEG_SOURCES; s++)
 		p->applied[s] = -1;
