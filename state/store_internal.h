@@ -1,0 +1,31 @@
+/* Inside of the store, for state/store*.c only. */
+#ifndef SEG_STATE_STORE_INTERNAL_H
+#define SEG_STATE_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <rocksdb/c.h>
+
+#include "state/store.h"
+
+enum { SEG_KEY_PROFILE = 'p', SEG_KEY_META = 'm', SEG_KEY_HEAD = 9 }; /* kind and hash before the id */
+
+struct seg_store_env {
+	rocksdb_env_t *env;
+	rocksdb_cache_t *cache;
+	rocksdb_options_t *options;
+	bool in_memory;
+};
+
+struct seg_store {
+	struct seg_store_env *env;
+	char *dir;
+	pthread_rwlock_t lock; /* readers of other threads against seg_store_empty() */
+	rocksdb_t *db;	       /* NULL after a failed seg_store_empty() */
+	rocksdb_readoptions_t *read;
+	rocksdb_writeoptions_t *write, *write_sync;
+};
+
+/* Takes RocksDB's message (freed) and says what it means for the caller. */
+enum seg_rc seg_store_failed(const char *dir, const char *what, char *message, struct seg_error *err);
+
+#endif
