@@ -24,7 +24,7 @@ void seg_buf_clear(struct seg_buf *b)
 
 static bool reserve(struct seg_buf *b, size_t more)
 {
-	size_t cap = b->cap ? b->cap : 64;
+	size_t cap = b->cap ? b->cap : b->max < 64 ? b->max : 64;
 	uint8_t *data;
 
 	if (b->failed)
