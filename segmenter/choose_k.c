@@ -1,0 +1,173 @@
+#include "segmenter/choose_k.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "segmenter/kmeans.h"
+#include "segmenter/model.h"
+#include "segmenter/silhouette.h"
+
+enum { FIT_ROWS = 2048, SILHOUETTE_ROWS = 1000, PAIRS = 3, STARTS = 3 };
+
+struct halves {
+	uint32_t *order, *labels[2];
+	double *rows;
+};
+
+static void halves_release(struct halves *h)
+{
+	free(h->order);
+	free(h->labels[0]);
+	free(h->labels[1]);
+	free(h->rows);
+}
+
+static enum seg_rc halves_init(struct halves *h, size_t n, uint32_t d, struct seg_error *err)
+{
+	*h = (struct halves){
+		.order = calloc(n, sizeof(*h->order)),
+		.labels = {calloc(n, sizeof(uint32_t)), calloc(n, sizeof(uint32_t))},
+		.rows = calloc(n * d, sizeof(*h->rows)),
+	};
+	if (h->order && h->labels[0] && h->labels[1] && h->rows)
+		return SEG_OK;
+	halves_release(h);
+	return seg_error_set(err, SEG_NO_MEMORY, "choice of k: out of memory (%zu rows)", n);
+}
+
+static void shuffle(uint32_t *order, size_t n, struct seg_rng *rng)
+{
+	for (size_t i = 0; i < n; i++)
+		order[i] = (uint32_t)i;
+	for (size_t i = n; i > 1; i--) {
+		size_t j = seg_rng_below(rng, i);
+		uint32_t swap = order[i - 1];
+		order[i - 1] = order[j];
+		order[j] = swap;
+	}
+}
+
+/* Fits on the given rows and labels all of x. */
+static enum seg_rc fit_half(const double *x, size_t n, uint32_t d, const struct seg_kmeans_options *options,
+			    const uint32_t *order, size_t len, double *rows, uint32_t *labels, uint32_t *ret_k,
+			    struct seg_error *err)
+{
+	struct seg_kmeans km;
+	enum seg_rc rc;
+
+	for (size_t i = 0; i < len; i++)
+		memcpy(rows + i * d, x + (size_t)order[i] * d, d * sizeof(*rows));
+	rc = seg_kmeans_fit(rows, len, d, options, &km, err);
+	if (rc)
+		return rc;
+	if (isnan(seg_kmeans_assign(x, n, d, km.centroids, km.k, labels, NULL, NULL)))
+		rc = seg_error_set(err, SEG_NO_MEMORY, "choice of k: out of memory");
+	*ret_k = km.k;
+	seg_kmeans_release(&km);
+	return rc;
+}
+
+enum seg_rc seg_stability(const double *x, size_t n, uint32_t d, uint32_t k, uint64_t seed, double *ret,
+			  struct seg_error *err)
+{
+	struct seg_kmeans_options options = {.k = k, .starts = STARTS, .swaps = k};
+	struct seg_rng rng;
+	struct halves h;
+	double total = 0;
+	uint32_t got[2];
+	enum seg_rc rc;
+
+	if (n < 2)
+		return seg_error_set(err, SEG_INVALID, "stability: fewer than two rows");
+	rc = halves_init(&h, n, d, err);
+	if (rc)
+		return rc;
+	seg_rng_init(&rng, seed);
+	for (unsigned pair = 0; pair < PAIRS && !rc; pair++) {
+		shuffle(h.order, n, &rng);
+		for (unsigned half = 0; half < 2 && !rc; half++) {
+			size_t from = half ? n / 2 : 0, len = half ? n - n / 2 : n / 2;
+			options.seed = seg_rng_next(&rng);
+			rc = fit_half(x, n, d, &options, h.order + from, len, h.rows, h.labels[half], &got[half], err);
+		}
+		if (!rc)
+			total += seg_adjusted_rand(h.labels[0], got[0], h.labels[1], got[1], n);
+	}
+	if (!rc)
+		*ret = total / PAIRS;
+	halves_release(&h);
+	return rc;
+}
+
+/* Silhouette of the best fit with k clusters; -1 if the rows do not have as many distinct ones. */
+static enum seg_rc silhouette_of(const double *x, size_t n, uint32_t d, uint32_t k, uint64_t seed, double *ret,
+				 struct seg_error *err)
+{
+	struct seg_kmeans_options options = {.k = k, .starts = STARTS, .swaps = 2 * k, .seed = seed};
+	struct seg_kmeans km;
+	enum seg_rc rc = seg_kmeans_fit(x, n, d, &options, &km, err);
+
+	if (rc)
+		return rc;
+	*ret = -1;
+	if (km.k == k && k > 1) {
+		rc = seg_silhouette(x, n, d, km.labels, km.k, SILHOUETTE_ROWS, ret, err);
+		if (rc == SEG_INVALID) {
+			*ret = -1;
+			rc = SEG_OK;
+		}
+	}
+	seg_kmeans_release(&km);
+	return rc;
+}
+
+/* Looks at one candidate; true: it is the answer. */
+static enum seg_rc consider(const double *x, size_t n, uint32_t d, uint32_t k, double silhouette, uint64_t seed,
+			    struct seg_k_choice *choice, bool *ret_stable, struct seg_error *err)
+{
+	double stability;
+	enum seg_rc rc = seg_stability(x, n, d, k, seed + k, &stability, err);
+
+	if (rc)
+		return rc;
+	*ret_stable = stability >= SEG_STABILITY_LEAST;
+	if (*ret_stable || isnan(choice->stability) || stability > choice->stability)
+		*choice = (struct seg_k_choice){.k = k, .silhouette = silhouette, .stability = stability};
+	return SEG_OK;
+}
+
+enum seg_rc seg_choose_k(const double *x, size_t n, uint32_t d, uint32_t k_min, uint32_t k_max, uint32_t current,
+			 uint64_t seed, struct seg_k_choice *ret, struct seg_error *err)
+{
+	struct seg_k_choice choice = {.k = k_min, .silhouette = NAN, .stability = NAN};
+	double silhouettes[SEG_MAX_CLUSTERS + 1], best = -1;
+	bool stable = false;
+	enum seg_rc rc;
+
+	if (k_min < 1 || k_max > SEG_MAX_CLUSTERS || k_min > k_max)
+		return seg_error_set(err, SEG_INVALID, "k_min %u and k_max %u must be within 1 and %d", k_min, k_max,
+				     SEG_MAX_CLUSTERS);
+	n = n < FIT_ROWS ? n : FIT_ROWS;
+	for (uint32_t k = k_min; k <= k_max; k++) {
+		rc = silhouette_of(x, n, d, k, seed + k, &silhouettes[k], err);
+		if (rc)
+			return rc;
+		best = fmax(best, silhouettes[k]);
+	}
+	if (current >= k_min && current <= k_max && silhouettes[current] >= best - SEG_SILHOUETTE_SLACK) {
+		rc = consider(x, n, d, current, silhouettes[current], seed, &choice, &stable, err);
+		if (rc)
+			return rc;
+	}
+	for (uint32_t k = k_min; k <= k_max && !stable; k++) {
+		if (k == current || silhouettes[k] < best - SEG_SILHOUETTE_SLACK)
+			continue;
+		rc = consider(x, n, d, k, silhouettes[k], seed, &choice, &stable, err);
+		if (rc)
+			return rc;
+	}
+	*ret = choice;
+	return SEG_OK;
+}

@@ -1,0 +1,106 @@
+/* When to refit. */
+#include <math.h>
+
+#include "segmenter/learner_internal.h"
+
+#define GROWTH 1.25
+#define WORSE 1.2
+#define STARVED_SHARE 0.001
+#define STARVED_PAUSE_MS SEG_DAY_MS
+
+/* Sample records may lag behind the customers they are of. */
+#define SAMPLE_THERE 0.5
+
+static uint64_t model_customers(const struct seg_model *m)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t j = 0; j < m->k; j++)
+		sum += m->segments[j].customers;
+	return sum;
+}
+
+/* The last attempt; a model from elsewhere counts as one. */
+static struct seg_attempt last_attempt(const struct seg_learner *l)
+{
+	if (l->memory->history_len)
+		return l->memory->history[l->memory->history_len - 1];
+	return (struct seg_attempt){.time_ms = l->model->promoted_ms,
+				    .customers = model_customers(l->model),
+				    .inertia_per_customer = NAN,
+				    .promoted = true};
+}
+
+static bool sample_is_there(const struct seg_learner *l)
+{
+	double below = (double)l->customers * ((double)l->bound / 0x1p64);
+	double wanted = fmin(l->target, below);
+
+	return l->sample_len >= 2 && (double)l->sample_len >= SAMPLE_THERE * wanted;
+}
+
+static bool first_is_due(const struct seg_learner *l)
+{
+	const struct seg_memory *m = l->memory;
+
+	if (l->customers < l->config.min_customers)
+		return false;
+	/* One that failed is not tried again on the same customers. */
+	return m->history_len == 0 || l->customers > m->history[m->history_len - 1].customers;
+}
+
+bool seg_cluster_starved(const struct seg_learner *l, uint32_t index)
+{
+	const struct seg_model *m = l->model;
+	const struct seg_sum_bucket *b = seg_sums_find(l->total, m->basis.id, m->clusters[index]);
+	uint64_t size = b && b->count > 0 ? (uint64_t)b->count : 0;
+
+	return (double)size < STARVED_SHARE * (double)l->customers;
+}
+
+static bool any_starved(const struct seg_learner *l)
+{
+	for (uint32_t j = 0; j < l->model->k; j++)
+		if (seg_cluster_starved(l, j))
+			return true;
+	return false;
+}
+
+static bool is_worse(const struct seg_learner *l, const struct seg_attempt *last)
+{
+	double now = seg_inertia_of_sums(l->model, l->total), before = l->model->inertia_per_customer;
+
+	/* What the last attempt could not better is no reason for the next. */
+	if (!last->promoted && last->inertia_per_customer > before)
+		before = last->inertia_per_customer;
+	return before > 0 && now > WORSE * before;
+}
+
+bool seg_refit_due(const struct seg_learner *l, int64_t now_ms, enum seg_attempt_reason *ret_reason)
+{
+	struct seg_attempt last;
+
+	if (!l->model || !l->complete || now_ms == SEG_NO_TIME || !sample_is_there(l))
+		return false;
+	*ret_reason = SEG_ATTEMPT_FIRST;
+	if (l->model->promotion == 0)
+		return first_is_due(l);
+	last = last_attempt(l);
+	if (l->demanded)
+		*ret_reason = SEG_ATTEMPT_DEMAND;
+	else if (l->basis_changed)
+		*ret_reason = SEG_ATTEMPT_BASIS;
+	else if (!l->settled)
+		return false;
+	else if (any_starved(l) && now_ms - last.time_ms >= STARVED_PAUSE_MS)
+		*ret_reason = SEG_ATTEMPT_STARVED;
+	else if (l->config.refit_interval_ms > 0 && now_ms - last.time_ms >= l->config.refit_interval_ms)
+		*ret_reason = SEG_ATTEMPT_SCHEDULE;
+	else if ((double)l->customers >= GROWTH * (double)last.customers)
+		*ret_reason = SEG_ATTEMPT_GROWTH;
+	else if (is_worse(l, &last))
+		*ret_reason = SEG_ATTEMPT_INERTIA;
+	else
+		return false;
+	return true;
+}

@@ -1,0 +1,249 @@
+/*
+ * The learner's life and its tick. Everything that decides about the future is in the sums, the sample, the model and
+ * the memory that travels in it, so that a new owner of the fold goes on as the old one would have.
+ */
+#include "segmenter/learner.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "segmenter/learner_internal.h"
+
+enum { SAMPLE_PER_CLUSTER = 200 };
+
+enum seg_rc seg_learner_new(const struct seg_learner_config *config, struct seg_learner **ret, struct seg_error *err)
+{
+	struct seg_learner *l;
+	uint32_t k = config->k_auto ? config->k_max : config->k;
+	enum seg_rc rc;
+
+	if (k < 1 || k > SEG_MAX_CLUSTERS || (config->k_auto && (config->k_min < 1 || config->k_min > config->k_max)))
+		return seg_error_set(err, SEG_INVALID,
+				     "segmenter: k must be within 1 and %d, and k_min not above k_max",
+				     SEG_MAX_CLUSTERS);
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return seg_error_set(err, SEG_NO_MEMORY, "learner: out of memory");
+	l->config = *config;
+	l->bound = UINT64_MAX;
+	l->target = config->refit_sample > SAMPLE_PER_CLUSTER * k ? config->refit_sample : SAMPLE_PER_CLUSTER * k;
+	l->memory = calloc(1, sizeof(*l->memory));
+	l->total = seg_sums_new();
+	if (!l->memory || !l->total)
+		rc = seg_error_set(err, SEG_NO_MEMORY, "learner: out of memory");
+	else
+		rc = seg_basis_init(&l->basis, config->features, config->features_len, NULL, err);
+	if (rc) {
+		seg_learner_free(l);
+		return rc;
+	}
+	*ret = l;
+	return SEG_OK;
+}
+
+void seg_learner_free(struct seg_learner *l)
+{
+	if (!l)
+		return;
+	seg_intake_release(l);
+	seg_rows_release(l);
+	seg_sums_free(l->total);
+	seg_model_put(l->model);
+	free(l->memory);
+	free(l);
+}
+
+static bool features_differ(const struct seg_learner *l, const struct seg_model *m)
+{
+	bool same = m->basis.len == l->config.features_len;
+
+	for (uint32_t f = 0; same && f < m->basis.len; f++) {
+		const struct seg_feature_config *a = &m->basis.features[f].config, *b = &l->config.features[f];
+		same = strcmp(a->name, b->name) == 0 && a->transform == b->transform && a->scaler == b->scaler &&
+		       a->impute == b->impute && a->weight == b->weight;
+	}
+	return !same;
+}
+
+/* Fewer clusters than configured are no difference if that is what asking for them gave (too few distinct customers). */
+static bool k_differs(const struct seg_learner *l, const struct seg_memory *memory, const struct seg_model *m)
+{
+	uint32_t wanted = l->config.k_auto ? 0 : l->config.k;
+
+	if (memory->history_len && memory->history[memory->history_len - 1].wanted == wanted)
+		return false;
+	return l->config.k_auto ? m->k < l->config.k_min || m->k > l->config.k_max : m->k != l->config.k;
+}
+
+enum seg_rc seg_learner_start(struct seg_learner *l, struct seg_model *current, struct seg_error *err)
+{
+	struct seg_memory *memory;
+	enum seg_rc rc;
+
+	if (!current)
+		return SEG_OK;
+	memory = calloc(1, sizeof(*memory));
+	if (!memory)
+		return seg_error_set(err, SEG_NO_MEMORY, "learner: out of memory");
+	rc = seg_memory_decode(memory, current->learning, err);
+	if (rc) {
+		free(memory);
+		return rc;
+	}
+	free(l->memory);
+	l->memory = memory;
+	seg_model_put(l->model);
+	l->model = seg_model_get(current);
+	l->bound = current->sample_bound;
+	l->basis_changed = current->promotion > 0 && (features_differ(l, current) || k_differs(l, memory, current));
+	return SEG_OK;
+}
+
+void seg_learner_request_refit(struct seg_learner *l)
+{
+	l->demanded = true;
+}
+
+/* Promotion 0: tells the workers whose profiles are wanted. */
+static enum seg_rc make_first(struct seg_learner *l, int64_t now_ms, struct seg_error *err)
+{
+	struct seg_model *m = seg_model_new();
+	enum seg_rc rc;
+
+	if (!m)
+		return seg_error_set(err, SEG_NO_MEMORY, "model: out of memory");
+	m->revision = 1;
+	m->time_ms = now_ms;
+	m->basis = l->basis;
+	m->d = l->basis.len;
+	m->sample_bound = l->bound;
+	for (uint32_t f = 0; f < m->d; f++)
+		m->scale[f] = (struct seg_scale){.scale = 1, .weight = m->basis.features[f].config.weight};
+	rc = seg_model_alloc(m, 0, 0, err);
+	if (!rc)
+		rc = seg_model_finish(m, err);
+	if (rc) {
+		seg_model_put(m);
+		return rc;
+	}
+	l->model = m;
+	return SEG_OK;
+}
+
+/* True if the sums say other centroids than the model. */
+static bool moved(const struct seg_learner *l, double *scratch)
+{
+	size_t len = (size_t)l->model->k * l->model->d;
+
+	seg_centroids_of_sums(l->model, l->total, scratch);
+	return memcmp(scratch, l->model->centroids, len * sizeof(*scratch)) != 0;
+}
+
+/* Drift against the promotion; true: the memory changed. */
+static bool watch(struct seg_learner *l, int64_t now_ms, struct seg_learner_news *news)
+{
+	struct seg_drift *drift = &l->memory->drift;
+	struct seg_drift_rules rules = {l->config.drift_window_ms, l->config.psi_warning, l->config.psi_critical};
+	bool ended;
+
+	if (!drift->frozen || drift->promotion != l->model->promotion) {
+		seg_drift_freeze(drift, l->model, l->total, now_ms);
+		seg_drift_measure(drift, l->model, l->total);
+		return true;
+	}
+	seg_drift_measure(drift, l->model, l->total);
+	news->alerts = l->alerts;
+	news->alerts_len = (uint32_t)seg_drift_tick(drift, l->model, l->total, &rules, now_ms, l->alerts, &ended);
+	return ended;
+}
+
+static void show_drift(struct seg_learner *l)
+{
+	const struct seg_drift *drift = &l->memory->drift;
+
+	l->drift_values_len = drift->subjects_len;
+	for (uint32_t i = 0; i < drift->subjects_len; i++)
+		l->drift_values[i] = (struct seg_drift_value){drift->subjects[i].subject, drift->subjects[i].psi};
+}
+
+/* Makes the next revision if there is anything to say; *ret: there is. */
+static enum seg_rc learn(struct seg_learner *l, int64_t now_ms, struct seg_learner_news *news, bool *ret,
+			 struct seg_error *err)
+{
+	bool follow = false, changed = l->changed;
+	double *scratch;
+
+	if (l->model->promotion && l->settled) {
+		scratch = malloc(((size_t)l->model->k * l->model->d + 1) * sizeof(*scratch));
+		if (!scratch)
+			return seg_error_set(err, SEG_NO_MEMORY, "model: out of memory");
+		follow = moved(l, scratch);
+		free(scratch);
+		changed = watch(l, now_ms, news) || changed;
+		show_drift(l);
+	}
+	*ret = changed || follow || l->bound != l->model->sample_bound;
+	return *ret ? seg_revise(l, now_ms, l->model->promotion && l->settled, err) : SEG_OK;
+}
+
+static void tell_unkept(struct seg_learner *l, struct seg_learner_news *news)
+{
+	if (l->promoted && l->model->promotion > SEG_PROMOTIONS_KEPT)
+		news->unkept[news->unkept_len++] = l->model->promotion - SEG_PROMOTIONS_KEPT;
+}
+
+/* The model goes out: rows of its catalogue first, since what was told is remembered in it. */
+static enum seg_rc publish(struct seg_learner *l, int64_t now_ms, struct seg_learner_news *news, struct seg_error *err)
+{
+	enum seg_rc rc = seg_rows_make(l, now_ms, news, err);
+
+	if (rc)
+		return rc;
+	json_decref(l->model->learning);
+	l->model->learning = seg_memory_encode(l->memory, err);
+	if (!l->model->learning)
+		return SEG_NO_MEMORY;
+	news->model = l->model;
+	news->promoted = l->promoted;
+	tell_unkept(l, news);
+	l->promoted = l->changed = false;
+	return SEG_OK;
+}
+
+enum seg_rc seg_learner_tick(struct seg_learner *l, int64_t now_ms, int32_t expected_partitions,
+			     struct seg_learner_news *ret, struct seg_error *err)
+{
+	bool news = false;
+	enum seg_rc rc = SEG_OK;
+
+	*ret = (struct seg_learner_news){0};
+	if (!l->model) {
+		rc = make_first(l, now_ms, err);
+		news = true;
+	}
+	if (!rc && l->sums_changed)
+		rc = seg_intake_total(l, err);
+	if (rc)
+		return rc;
+	l->sums_changed = false;
+	l->complete = seg_intake_complete(l, expected_partitions);
+	l->settled = l->complete && seg_intake_swept(l, expected_partitions, l->model->promotion);
+	(void)seg_intake_aim(l);
+	/* A promotion goes out as it was made; what the sums say comes after. */
+	if (l->promoted)
+		news = true;
+	else if (!news)
+		rc = learn(l, now_ms, ret, &news, err);
+	if (!rc && news)
+		rc = publish(l, now_ms, ret, err);
+	if (!rc)
+		ret->refit_due = seg_refit_due(l, now_ms, &l->due);
+	return rc;
+}
+
+size_t seg_learner_drift(const struct seg_learner *l, const struct seg_drift_value **ret)
+{
+	*ret = l->drift_values;
+	return l->drift_values_len;
+}

@@ -1,0 +1,281 @@
+/* The learner's memory as JSON, inside the published model: whoever folds next goes on where the last one stopped. */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "segmenter/learner_internal.h"
+
+const char *const seg_attempt_names[SEG_ATTEMPT_REASONS] = {"first",	"basis",  "demand", "starved",
+							    "schedule", "growth", "inertia"};
+
+/* JSON has no NaN. */
+static json_t *number(double x)
+{
+	return isfinite(x) ? json_real(x) : json_null();
+}
+
+/* 64 bits as text, since JSON readers may keep 53. */
+static json_t *id(uint64_t x)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)x);
+	return json_string(text);
+}
+
+static json_t *ids(const uint64_t *x, uint32_t len)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < len; i++)
+		json_array_append_new(list, id(x[i]));
+	return list;
+}
+
+static json_t *attempts_encode(const struct seg_memory *m)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < m->history_len; i++) {
+		const struct seg_attempt *a = &m->history[i];
+		json_array_append_new(list, json_pack("{s:I,s:s,s:i,s:i,s:o,s:o,s:o,s:b}", "time_ms",
+						      (json_int_t)a->time_ms, "reason", seg_attempt_names[a->reason],
+						      "k", (int)a->k, "wanted", (int)a->wanted, "customers",
+						      id(a->customers), "gain", number(a->gain), "inertia_per_customer",
+						      number(a->inertia_per_customer), "promoted", (int)a->promoted));
+	}
+	return list;
+}
+
+static json_t *names_encode(const struct seg_memory *m)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < m->names_len; i++) {
+		const struct seg_name_reason *r = &m->names[i];
+		json_t *terms = json_array();
+		for (uint32_t t = 0; t < r->terms_len; t++)
+			json_array_append_new(terms, json_pack("{s:s,s:i}", "feature", r->terms[t].feature, "sign",
+							       r->terms[t].sign));
+		json_array_append_new(list, json_pack("{s:o,s:s,s:o}", "cluster", id(m->name_clusters[i]), "archetype",
+						      r->archetype, "terms", terms));
+	}
+	return list;
+}
+
+static json_t *references_encode(const struct seg_drift *d)
+{
+	json_t *list = json_array();
+
+	for (uint32_t f = 0; f < d->features_len; f++) {
+		const struct seg_drift_reference *r = &d->features[f];
+		json_t *ends = json_array();
+		for (uint32_t i = 0; i < r->bins; i++)
+			json_array_append_new(ends, json_integer(r->ends[i]));
+		json_array_append_new(list, json_pack("{s:o,s:o,s:b}", "ends", ends, "counts",
+						      ids(r->counts, r->bins + 1), "missing", (int)r->missing));
+	}
+	return list;
+}
+
+static json_t *subjects_encode(const struct seg_drift *d)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < d->subjects_len; i++) {
+		const struct seg_drift_subject *s = &d->subjects[i];
+		json_array_append_new(list, json_pack("{s:s,s:b,s:i,s:b,s:i,s:s}", "subject", s->subject, "clock",
+						      (int)s->clock, "hits", (int)s->hits, "open", (int)s->open,
+						      "severity", (int)s->severity, "alert_id", s->alert_id));
+	}
+	return list;
+}
+
+static json_t *drift_encode(const struct seg_drift *d)
+{
+	return json_pack("{s:b,s:o,s:o,s:I,s:o,s:o,s:o,s:o}", "frozen", (int)d->frozen, "promotion", id(d->promotion),
+			 "basis", id(d->basis), "window_start_ms", (json_int_t)d->window_start_ms, "features",
+			 references_encode(d), "clusters", ids(d->clusters, d->clusters_len), "shares",
+			 ids(d->shares, d->clusters_len), "subjects", subjects_encode(d));
+}
+
+void *seg_memory_encode(const struct seg_memory *m, struct seg_error *err)
+{
+	json_t *json = json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:o}", "attempts", id(m->attempts), "history",
+				 attempts_encode(m), "names", names_encode(m), "told_clusters",
+				 ids(m->told_clusters, m->told_len), "told", ids(m->told, m->told_len), "told_ms",
+				 (json_int_t)m->told_ms, "drift", drift_encode(&m->drift));
+
+	if (!json)
+		seg_error_set(err, SEG_NO_MEMORY, "the learner's memory: out of memory");
+	return json;
+}
+
+static double number_of(const json_t *json, const char *key)
+{
+	const json_t *x = json_object_get(json, key);
+
+	return json_is_number(x) ? json_number_value(x) : NAN;
+}
+
+static int64_t integer_of(const json_t *json, const char *key)
+{
+	return json_integer_value(json_object_get(json, key));
+}
+
+static uint64_t id_value(const json_t *x)
+{
+	const char *text = json_string_value(x);
+
+	return text ? strtoull(text, NULL, 10) : 0;
+}
+
+static uint64_t id_of(const json_t *json, const char *key)
+{
+	return id_value(json_object_get(json, key));
+}
+
+static void text_of(const json_t *json, const char *key, char *ret, size_t len)
+{
+	const char *text = json_string_value(json_object_get(json, key));
+
+	snprintf(ret, len, "%s", text ? text : "");
+}
+
+static bool flag_of(const json_t *json, const char *key)
+{
+	return json_is_true(json_object_get(json, key));
+}
+
+/* At most `most`: what is stored may be anybody's. */
+static uint32_t length_of(const json_t *list, size_t most)
+{
+	size_t len = json_array_size(list);
+
+	return (uint32_t)(len < most ? len : most);
+}
+
+static uint32_t ids_of(const json_t *json, const char *key, uint64_t *ret, uint32_t most)
+{
+	const json_t *list = json_object_get(json, key);
+	uint32_t len = length_of(list, most);
+
+	for (uint32_t i = 0; i < len; i++)
+		ret[i] = id_value(json_array_get(list, i));
+	return len;
+}
+
+static void attempts_decode(struct seg_memory *m, const json_t *list)
+{
+	m->history_len = length_of(list, SEG_ATTEMPTS_KEPT);
+	for (uint32_t i = 0; i < m->history_len; i++) {
+		const json_t *json = json_array_get(list, i);
+		const char *reason = json_string_value(json_object_get(json, "reason"));
+		struct seg_attempt *a = &m->history[i];
+		*a = (struct seg_attempt){
+			.time_ms = integer_of(json, "time_ms"),
+			.reason = SEG_ATTEMPT_SCHEDULE,
+			.k = (uint32_t)integer_of(json, "k"),
+			.wanted = (uint32_t)integer_of(json, "wanted"),
+			.customers = id_of(json, "customers"),
+			.gain = number_of(json, "gain"),
+			.inertia_per_customer = number_of(json, "inertia_per_customer"),
+			.promoted = flag_of(json, "promoted"),
+		};
+		for (unsigned r = 0; reason && r < SEG_ATTEMPT_REASONS; r++)
+			if (strcmp(reason, seg_attempt_names[r]) == 0)
+				a->reason = (enum seg_attempt_reason)r;
+	}
+}
+
+static void names_decode(struct seg_memory *m, const json_t *list)
+{
+	m->names_len = length_of(list, SEG_MAX_CLUSTERS);
+	for (uint32_t i = 0; i < m->names_len; i++) {
+		const json_t *json = json_array_get(list, i), *terms = json_object_get(json, "terms");
+		struct seg_name_reason *r = &m->names[i];
+		m->name_clusters[i] = id_of(json, "cluster");
+		text_of(json, "archetype", r->archetype, sizeof(r->archetype));
+		r->terms_len = length_of(terms, SEG_NAME_TERMS);
+		for (uint32_t t = 0; t < r->terms_len; t++) {
+			const json_t *term = json_array_get(terms, t);
+			text_of(term, "feature", r->terms[t].feature, sizeof(r->terms[t].feature));
+			r->terms[t].sign = integer_of(term, "sign") < 0 ? -1 : 1;
+		}
+	}
+}
+
+static enum seg_rc reference_decode(struct seg_drift_reference *r, const json_t *json, struct seg_error *err)
+{
+	const json_t *ends = json_object_get(json, "ends");
+
+	r->bins = length_of(ends, SEG_DRIFT_DECILES);
+	r->missing = flag_of(json, "missing");
+	for (uint32_t i = 0; i < r->bins; i++) {
+		json_int_t end = json_integer_value(json_array_get(ends, i));
+		if (end < 1 || end > SEG_GRID_BINS || (i && end <= r->ends[i - 1]))
+			return seg_error_set(err, SEG_CORRUPT, "the model's drift reference has bins out of order");
+		r->ends[i] = (uint16_t)end;
+	}
+	ids_of(json, "counts", r->counts, r->bins + 1);
+	return SEG_OK;
+}
+
+static void subjects_decode(struct seg_drift *d, const json_t *list)
+{
+	d->subjects_len = length_of(list, SEG_DRIFT_SUBJECTS);
+	for (uint32_t i = 0; i < d->subjects_len; i++) {
+		const json_t *json = json_array_get(list, i);
+		struct seg_drift_subject *s = &d->subjects[i];
+		*s = (struct seg_drift_subject){
+			.clock = flag_of(json, "clock"),
+			.psi = NAN,
+			.critical = NAN,
+			.p = 1,
+			.hits = (uint32_t)integer_of(json, "hits"),
+			.open = flag_of(json, "open"),
+			.severity = integer_of(json, "severity") ? SEG_SEVERITY_CRITICAL : SEG_SEVERITY_WARNING,
+		};
+		text_of(json, "subject", s->subject, sizeof(s->subject));
+		text_of(json, "alert_id", s->alert_id, sizeof(s->alert_id));
+	}
+}
+
+static enum seg_rc drift_decode(struct seg_drift *d, const json_t *json, struct seg_error *err)
+{
+	const json_t *features = json_object_get(json, "features");
+	enum seg_rc rc = SEG_OK;
+
+	d->frozen = flag_of(json, "frozen");
+	d->promotion = id_of(json, "promotion");
+	d->basis = id_of(json, "basis");
+	d->window_start_ms = integer_of(json, "window_start_ms");
+	d->features_len = length_of(features, SEG_MAX_FEATURES);
+	for (uint32_t f = 0; f < d->features_len && !rc; f++)
+		rc = reference_decode(&d->features[f], json_array_get(features, f), err);
+	d->clusters_len = ids_of(json, "clusters", d->clusters, SEG_MAX_CLUSTERS);
+	ids_of(json, "shares", d->shares, d->clusters_len);
+	subjects_decode(d, json_object_get(json, "subjects"));
+	if (!rc && d->frozen && d->subjects_len != d->features_len + 1)
+		rc = seg_error_set(err, SEG_CORRUPT, "the model's drift state has %u subjects for %u features",
+				   d->subjects_len, d->features_len);
+	return rc;
+}
+
+enum seg_rc seg_memory_decode(struct seg_memory *m, const void *learning, struct seg_error *err)
+{
+	const json_t *json = learning;
+
+	memset(m, 0, sizeof(*m));
+	if (!json)
+		return SEG_OK;
+	m->attempts = id_of(json, "attempts");
+	attempts_decode(m, json_object_get(json, "history"));
+	names_decode(m, json_object_get(json, "names"));
+	m->told_len = ids_of(json, "told_clusters", m->told_clusters, SEG_MAX_CLUSTERS);
+	ids_of(json, "told", m->told, m->told_len);
+	m->told_ms = integer_of(json, "told_ms");
+	return drift_decode(&m->drift, json_object_get(json, "drift"), err);
+}

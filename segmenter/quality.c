@@ -1,0 +1,59 @@
+/* How well the current model fits the sample as it is now. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "segmenter/kmeans.h"
+#include "segmenter/learner_internal.h"
+#include "segmenter/silhouette.h"
+
+struct scratch {
+	double *x, *first, *second;
+	uint32_t *labels;
+};
+
+static double mean_simplified(const struct scratch *s, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += s->second[i] > 0 && isfinite(s->second[i]) ? 1 - sqrt(s->first[i] / s->second[i]) : 0;
+	return sum / (double)n;
+}
+
+static void measure(const struct seg_learner *l, size_t n, int64_t now_ms, struct scratch *s, struct seg_quality *ret)
+{
+	const struct seg_model *m = l->model;
+	int32_t values[SEG_MAX_FEATURES];
+
+	for (size_t i = 0; i < n; i++) {
+		seg_basis_values(&m->basis, l->sample[i].profile, now_ms, values);
+		seg_model_vector(m, values, s->x + i * m->d);
+	}
+	ret->inertia = seg_kmeans_assign(s->x, n, m->d, m->vectors, m->k, s->labels, s->first, s->second);
+	if (isnan(ret->inertia))
+		return;
+	ret->inertia_per_customer = ret->inertia / (double)n;
+	ret->simplified_silhouette = m->k > 1 ? mean_simplified(s, n) : NAN;
+	ret->davies_bouldin = seg_davies_bouldin(s->labels, s->first, n, m->vectors, m->d, m->k);
+	ret->sample = n;
+}
+
+void seg_learner_quality(struct seg_learner *l, int64_t now_ms, struct seg_quality *ret)
+{
+	size_t n = l->sample_len < l->target ? l->sample_len : l->target;
+	struct scratch s = {0};
+
+	*ret = (struct seg_quality){NAN, NAN, NAN, NAN, 0};
+	if (!l->model || l->model->k == 0 || n == 0 || now_ms == SEG_NO_TIME)
+		return;
+	s.x = malloc(n * l->model->d * sizeof(*s.x));
+	s.first = malloc(n * sizeof(*s.first));
+	s.second = malloc(n * sizeof(*s.second));
+	s.labels = malloc(n * sizeof(*s.labels));
+	if (s.x && s.first && s.second && s.labels)
+		measure(l, n, now_ms, &s, ret);
+	free(s.x);
+	free(s.first);
+	free(s.second);
+	free(s.labels);
+}

@@ -1,0 +1,405 @@
+/*
+ * A fit or refit as a job. begin copies the sample as vectors of now; run makes a fresh scaler, chooses k, fits from
+ * several starts and from the current centroids, passes the gate and matches; end takes the result in, if the model it
+ * was made against is still the current one.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "segmenter/choose_k.h"
+#include "segmenter/kmeans.h"
+#include "segmenter/learner_internal.h"
+#include "segmenter/scaler.h"
+
+/* Share of inertia that a candidate must save, or everybody would move for nothing. */
+#define GATE 0.015
+#define CLAMPED_MOST 0.001
+
+struct seg_refit {
+	/* The question. */
+	bool k_auto;
+	uint32_t k, k_min, k_max;
+	uint64_t seed;
+	int64_t now_ms;
+	enum seg_attempt_reason reason;
+	struct seg_model *current; /* reference; promotion 0: nothing to compare with */
+	struct seg_basis basis;
+	bool comparable;	     /* the basis is the current one */
+	bool gone[SEG_MAX_CLUSTERS]; /* starved clusters of the current model */
+	size_t n;
+	double *rows;	      /* [n * basis.len] transformed, NAN: missing */
+	double *current_rows; /* the same in the current basis; may be rows */
+	/* The answer. */
+	bool ran, passed;
+	enum seg_rc rc;
+	struct seg_error error;
+	struct seg_scale scale[SEG_MAX_FEATURES];
+	struct seg_kmeans km;
+	struct seg_match *matches;
+	uint64_t *sizes;
+	double gain; /* NAN: nothing to compare with */
+};
+
+void seg_refit_free(struct seg_refit *r)
+{
+	if (!r)
+		return;
+	seg_model_put(r->current);
+	if (r->current_rows != r->rows)
+		free(r->current_rows);
+	free(r->rows);
+	seg_kmeans_release(&r->km);
+	free(r->matches);
+	free(r->sizes);
+	free(r);
+}
+
+/* ---- begin */
+
+/* The sampled customers as transformed values in a basis. NULL: no memory. */
+static double *sample_rows(const struct seg_learner *l, const struct seg_basis *basis, size_t n, int64_t now_ms)
+{
+	double *rows = malloc((n * basis->len + 1) * sizeof(*rows));
+	int32_t values[SEG_MAX_FEATURES];
+
+	for (size_t i = 0; rows && i < n; i++) {
+		seg_basis_values(basis, l->sample[i].profile, now_ms, values);
+		for (uint32_t f = 0; f < basis->len; f++)
+			rows[i * basis->len + f] = seg_basis_unfix(&basis->features[f], values[f]);
+	}
+	return rows;
+}
+
+/* Largest magnitude of the attributes in the sample; 0 for other features. */
+static void attribute_most(const struct seg_learner *l, size_t n, int64_t now_ms, double ret[SEG_MAX_FEATURES])
+{
+	for (uint32_t f = 0; f < l->basis.len; f++) {
+		ret[f] = 0;
+		for (size_t i = 0; l->basis.features[f].catalogue < 0 && i < n; i++) {
+			double x = fabs(seg_basis_feature_value(&l->basis.features[f], l->sample[i].profile, now_ms));
+			if (x > ret[f] && isfinite(x))
+				ret[f] = x;
+		}
+	}
+}
+
+/* The same features under the same transforms: the sums go on being right. */
+static bool same_features(const struct seg_learner *l, const struct seg_basis *basis)
+{
+	bool same = basis->len == l->config.features_len;
+
+	for (uint32_t f = 0; same && f < basis->len; f++)
+		same = strcmp(basis->features[f].config.name, l->config.features[f].name) == 0 &&
+		       basis->features[f].config.transform == l->config.features[f].transform;
+	return same;
+}
+
+static bool too_clamped(const struct seg_basis *basis, const double *rows, size_t n)
+{
+	for (uint32_t f = 0; f < basis->len; f++) {
+		double most = INT32_MAX * basis->features[f].quantum;
+		size_t clamped = 0;
+		for (size_t i = 0; basis->features[f].catalogue < 0 && i < n; i++)
+			clamped += fabs(rows[i * basis->len + f]) >= most;
+		if ((double)clamped > CLAMPED_MOST * (double)n)
+			return true;
+	}
+	return false;
+}
+
+static enum seg_rc choose_basis(struct seg_learner *l, struct seg_refit *r, struct seg_error *err)
+{
+	double most[SEG_MAX_FEATURES];
+	enum seg_rc rc;
+
+	if (r->current->promotion > 0) {
+		r->current_rows = sample_rows(l, &r->current->basis, r->n, r->now_ms);
+		if (!r->current_rows)
+			return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory (%zu profiles)", r->n);
+	}
+	if (r->current_rows && same_features(l, &r->current->basis) &&
+	    !too_clamped(&r->current->basis, r->current_rows, r->n)) {
+		/* Scaler, imputation and weight may have been configured anew: they are not in the sums. */
+		r->basis = r->current->basis;
+		for (uint32_t f = 0; f < r->basis.len; f++)
+			r->basis.features[f].config = l->config.features[f];
+		r->rows = r->current_rows;
+		r->comparable = true;
+		return SEG_OK;
+	}
+	attribute_most(l, r->n, r->now_ms, most);
+	rc = seg_basis_init(&r->basis, l->config.features, l->config.features_len, most, err);
+	if (rc)
+		return rc;
+	r->rows = sample_rows(l, &r->basis, r->n, r->now_ms);
+	return r->rows ? SEG_OK : seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory (%zu profiles)", r->n);
+}
+
+struct seg_refit *seg_learner_refit_begin(struct seg_learner *l, int64_t now_ms)
+{
+	struct seg_refit *r = calloc(1, sizeof(*r));
+	struct seg_rng rng;
+
+	if (!r || !l->model) {
+		free(r);
+		return NULL;
+	}
+	seg_rng_init(&rng, l->config.seed + l->memory->attempts * UINT64_C(0x9e3779b97f4a7c15));
+	r->seed = seg_rng_next(&rng);
+	r->k_auto = l->config.k_auto;
+	r->k = l->config.k;
+	r->k_min = l->config.k_min;
+	r->k_max = l->config.k_max;
+	r->now_ms = now_ms;
+	r->reason = l->demanded && l->model->promotion ? SEG_ATTEMPT_DEMAND : l->due;
+	r->gain = NAN;
+	r->current = seg_model_get(l->model);
+	r->n = l->sample_len < l->target ? l->sample_len : l->target;
+	for (uint32_t j = 0; l->settled && j < l->model->k; j++)
+		r->gone[j] = seg_cluster_starved(l, j);
+	r->rc = choose_basis(l, r, &r->error);
+	if (r->rc == SEG_NO_MEMORY) {
+		seg_refit_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+/* ---- run */
+
+static enum seg_rc fit(struct seg_refit *r, const double *x, struct seg_error *err)
+{
+	uint32_t d = r->basis.len, initial_k = 0;
+	struct seg_kmeans_options options = {.k = r->k, .swaps = (uint32_t)SEG_KMEANS_SWAPS, .seed = r->seed};
+	double *initial = NULL;
+	enum seg_rc rc;
+
+	if (r->k_auto) {
+		struct seg_k_choice choice;
+		rc = seg_choose_k(x, r->n, d, r->k_min, r->k_max, r->current->k, r->seed, &choice, err);
+		if (rc)
+			return rc;
+		options.k = choice.k;
+	}
+	if (r->comparable) {
+		initial = malloc((size_t)r->current->k * d * sizeof(*initial));
+		if (!initial)
+			return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
+		for (uint32_t j = 0; j < r->current->k; j++)
+			if (!r->gone[j])
+				seg_scaler_apply(r->scale, d, r->current->centroids + (size_t)j * d, 1,
+						 initial + (size_t)initial_k++ * d);
+		options.initial = initial_k ? initial : NULL;
+		options.initial_k = initial_k;
+	}
+	rc = seg_kmeans_fit(x, r->n, d, &options, &r->km, err);
+	free(initial);
+	return rc;
+}
+
+/* Inertia saved against the current centroids, under the fresh scaler. */
+static enum seg_rc compare(struct seg_refit *r, const double *x, struct seg_error *err)
+{
+	uint32_t d = r->basis.len, k = r->current->k;
+	double *centroids, inertia;
+
+	if (!r->comparable)
+		return SEG_OK;
+	centroids = malloc((size_t)k * d * sizeof(*centroids));
+	if (!centroids)
+		return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
+	seg_scaler_apply(r->scale, d, r->current->centroids, k, centroids);
+	inertia = seg_kmeans_assign(x, r->n, d, centroids, k, NULL, NULL, NULL);
+	free(centroids);
+	if (isnan(inertia))
+		return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
+	r->gain = inertia > 0 ? 1 - r->km.inertia / inertia : 0;
+	return SEG_OK;
+}
+
+static bool passes(const struct seg_refit *r)
+{
+	switch (r->reason) {
+	case SEG_ATTEMPT_FIRST:
+	case SEG_ATTEMPT_BASIS:
+	case SEG_ATTEMPT_STARVED:
+		return true;
+	case SEG_ATTEMPT_DEMAND:
+	case SEG_ATTEMPT_SCHEDULE:
+	case SEG_ATTEMPT_GROWTH:
+	case SEG_ATTEMPT_INERTIA:
+	case SEG_ATTEMPT_REASONS:
+		break;
+	}
+	/* Inertias of different k say nothing about each other; the choice of k has its own conditions. */
+	return !r->comparable || r->km.k != r->current->k || r->gain > GATE;
+}
+
+/* Who is where under the current model, under its own scaler. */
+static enum seg_rc current_labels(const struct seg_refit *r, uint32_t *ret, struct seg_error *err)
+{
+	const struct seg_model *m = r->current;
+	double *x;
+	bool failed;
+
+	if (m->k == 0)
+		return SEG_OK;
+	x = malloc(r->n * m->d * sizeof(*x));
+	if (!x)
+		return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
+	seg_scaler_apply(m->scale, m->d, r->current_rows, r->n, x);
+	failed = isnan(seg_kmeans_assign(x, r->n, m->d, m->vectors, m->k, ret, NULL, NULL));
+	free(x);
+	return failed ? seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory") : SEG_OK;
+}
+
+static void centroid_distances(const struct seg_refit *r, double *ret)
+{
+	uint32_t d = r->basis.len, k = r->current->k;
+	double old[SEG_MAX_FEATURES];
+
+	for (uint32_t j = 0; j < k; j++) {
+		seg_scaler_apply(r->scale, d, r->current->centroids + (size_t)j * d, 1, old);
+		for (uint32_t i = 0; i < r->km.k; i++) {
+			double sum = 0;
+			for (uint32_t f = 0; f < d; f++) {
+				double apart = r->km.centroids[(size_t)i * d + f] - old[f];
+				sum += apart * apart;
+			}
+			ret[(size_t)i * k + j] = sqrt(sum);
+		}
+	}
+}
+
+static enum seg_rc match(struct seg_refit *r, struct seg_error *err)
+{
+	size_t cells = (size_t)r->km.k * r->current->k + 1;
+	uint32_t *labels = calloc(r->n + 1, sizeof(*labels));
+	double *distances = calloc(cells, sizeof(*distances));
+	enum seg_rc rc;
+
+	r->matches = calloc(r->km.k, sizeof(*r->matches));
+	r->sizes = calloc(r->km.k, sizeof(*r->sizes));
+	if (!labels || !distances || !r->matches || !r->sizes) {
+		rc = seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
+		goto out;
+	}
+	rc = current_labels(r, labels, err);
+	if (rc)
+		goto out;
+	if (r->comparable)
+		centroid_distances(r, distances);
+	for (size_t i = 0; i < r->n; i++)
+		r->sizes[r->km.labels[i]]++;
+	rc = seg_match_clusters(
+		&(struct seg_match_input){
+			.old_k = r->current->k,
+			.new_k = r->km.k,
+			.old_clusters = r->current->clusters,
+			.old_gone = r->gone,
+			.n = r->n,
+			.old_labels = labels,
+			.new_labels = r->km.labels,
+			.distances = r->comparable ? distances : NULL,
+			.spread = sqrt(r->km.inertia / (double)r->n) + 1e-9,
+		},
+		r->matches, err);
+out:
+	free(labels);
+	free(distances);
+	return rc;
+}
+
+void seg_refit_run(struct seg_refit *r)
+{
+	double *x = NULL;
+
+	if (r->rc || r->ran)
+		return;
+	r->ran = true;
+	r->rc = seg_scaler_fit(&r->basis, r->rows, r->n, r->scale, &r->error);
+	if (r->rc)
+		return;
+	x = malloc((r->n * r->basis.len + 1) * sizeof(*x));
+	if (!x) {
+		r->rc = seg_error_set(&r->error, SEG_NO_MEMORY, "refit: out of memory");
+		return;
+	}
+	seg_scaler_apply(r->scale, r->basis.len, r->rows, r->n, x);
+	r->rc = fit(r, x, &r->error);
+	if (!r->rc)
+		r->rc = compare(r, x, &r->error);
+	if (!r->rc)
+		r->rc = match(r, &r->error);
+	r->passed = !r->rc && passes(r);
+	free(x);
+}
+
+/* ---- end */
+
+static void record(struct seg_learner *l, const struct seg_refit *r, double inertia, bool promoted)
+{
+	struct seg_memory *m = l->memory;
+
+	if (m->history_len == SEG_ATTEMPTS_KEPT)
+		memmove(m->history, m->history + 1, --m->history_len * sizeof(*m->history));
+	m->history[m->history_len++] = (struct seg_attempt){
+		.time_ms = r->now_ms,
+		.reason = r->reason,
+		.k = r->km.k,
+		.wanted = r->k_auto ? 0 : r->k,
+		.customers = l->customers,
+		.gain = r->gain,
+		.inertia_per_customer = inertia,
+		.promoted = promoted,
+	};
+	m->attempts++;
+	l->changed = true;
+	l->demanded = false;
+	l->basis_changed = false;
+}
+
+/* By itself, or only when a person asked for it or nothing else would work. */
+static bool may_promote(const struct seg_learner *l, const struct seg_refit *r)
+{
+	if (!r->passed)
+		return false;
+	return !l->config.promotion_manual || r->reason == SEG_ATTEMPT_FIRST || r->reason == SEG_ATTEMPT_BASIS ||
+	       r->reason == SEG_ATTEMPT_DEMAND;
+}
+
+enum seg_rc seg_learner_refit_end(struct seg_learner *l, struct seg_refit *r, struct seg_error *err)
+{
+	enum seg_rc rc = r->rc;
+	double inertia;
+	bool promote;
+
+	/* Made against another model: its matches name clusters that are no longer there. */
+	if (l->model->promotion != r->current->promotion || l->model->basis.id != r->current->basis.id ||
+	    (!rc && !r->ran)) {
+		seg_refit_free(r);
+		return SEG_OK;
+	}
+	promote = may_promote(l, r);
+	inertia = l->total ? seg_inertia_of_sums(l->model, l->total) : NAN;
+	if (rc && err)
+		*err = r->error;
+	if (!rc && promote)
+		rc = seg_promote(l,
+				 &(struct seg_candidate){
+					 .basis = &r->basis,
+					 .scale = r->scale,
+					 .k = r->km.k,
+					 .centroids = r->km.centroids,
+					 .sizes = r->sizes,
+					 .matches = r->matches,
+					 .inertia_per_customer = r->km.inertia / (double)r->n,
+					 .now_ms = r->now_ms,
+				 },
+				 err);
+	record(l, r, inertia, !rc && promote);
+	seg_refit_free(r);
+	return rc;
+}
