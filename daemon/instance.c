@@ -1,0 +1,244 @@
+#include "daemon/instance.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/kafka_sink.h"
+#include "producers/topic_admin.h"
+
+enum {
+	ADMIN_MS = 15000,
+	CLOSE_MS = 5000,
+	PROFILES_SHARE = 60,            /* percent of memory.total for profiles, over all partitions */
+	BLOCKS_SHARE = 12,              /* percent for RocksDB's blocks */
+	WRITE_BUFFER = 2 * 1024 * 1024,
+	PROFILES_LEAST = 4 * 1024 * 1024
+};
+
+/* delete.retention.ms of the changelog is 7 days (producers/topic_admin.c); a day is the margin. */
+static const int64_t TOMBSTONE_RETENTION_MS = INT64_C(6) * 24 * 3600 * 1000;
+
+static enum seg_rc init_client(struct seg_instance *inst, struct seg_error *err)
+{
+	const struct seg_config_map *map = &inst->config->kafka.client;
+	inst->settings = calloc(map->len ? map->len : 1, sizeof(*inst->settings));
+	if (!inst->settings)
+		return seg_error_set(err, SEG_NO_MEMORY, "Kafka settings: out of memory");
+	for (size_t i = 0; i < map->len; i++)
+		inst->settings[i] = (struct seg_kafka_setting){map->items[i].name, map->items[i].value};
+	inst->client = (struct seg_kafka_client){
+		.brokers = inst->config->kafka.brokers,
+		.client_id = inst->config->app,
+		.settings = inst->settings,
+		.settings_len = map->len,
+	};
+	return SEG_OK;
+}
+
+static enum seg_rc look_at_topic(struct seg_admin *admin, const char *name, bool input, struct seg_topic_info *ret,
+				 struct seg_error *err)
+{
+	enum seg_rc rc = seg_admin_topic(admin, name, ret, err);
+	if (rc)
+		return rc;
+	if (!ret->exists)
+		return seg_error_set(err, SEG_INVALID,
+				     "topic %s does not exist: %s", name,
+				     input ? "create it, or name the right one under sources"
+					   : "run `segmentd topics --config FILE create`");
+	return SEG_OK;
+}
+
+static enum seg_rc look_at_inputs(struct seg_instance *inst, struct seg_admin *admin, struct seg_error *err)
+{
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		inst->topics[s] = inst->config->sources[s].topic;
+		if (!inst->config->sources[s].read)
+			continue;
+		struct seg_topic_info info;
+		enum seg_rc rc = look_at_topic(admin, inst->topics[s], true, &info, err);
+		if (rc)
+			return rc;
+		if (inst->partitions == 0)
+			inst->partitions = info.partitions;
+		if (info.partitions != inst->partitions)
+			return seg_error_set(err, SEG_INVALID,
+					     "topic %s has %" PRId32 " partitions, the inputs before it %" PRId32
+					     ": all inputs need the same number, keyed by customer id",
+					     inst->topics[s], info.partitions, inst->partitions);
+	}
+	return inst->partitions > 0 ? SEG_OK : seg_error_set(err, SEG_INVALID, "sources: none is configured");
+}
+
+static enum seg_rc look_at_outputs(struct seg_instance *inst, struct seg_admin *admin, struct seg_error *err)
+{
+	static const bool by_partition[SEG_TOPIC_OUTS] = {
+		[SEG_TOPIC_OUT_CHANGES] = true,
+		[SEG_TOPIC_OUT_CHANGELOG] = true,
+	};
+	const char *names[SEG_TOPIC_OUTS];
+	seg_output_topics(inst->config, names);
+	for (int t = 0; t < SEG_TOPIC_OUTS; t++) {
+		struct seg_topic_info info;
+		enum seg_rc rc = look_at_topic(admin, names[t], false, &info, err);
+		if (rc)
+			return rc;
+		if (by_partition[t] && info.partitions != inst->partitions)
+			return seg_error_set(err, SEG_INVALID,
+					     "topic %s has %" PRId32 " partitions and the inputs %" PRId32
+					     ": they must be equal", names[t], info.partitions, inst->partitions);
+	}
+	return SEG_OK;
+}
+
+static enum seg_rc look_at_cluster(struct seg_instance *inst, struct seg_error *err)
+{
+	struct seg_admin *admin;
+	struct seg_cluster_info cluster;
+	enum seg_rc rc = seg_admin_open(&inst->client, ADMIN_MS, &admin, err);
+	if (rc)
+		return rc;
+	rc = seg_admin_cluster(admin, &cluster, err);
+	if (!rc) {
+		snprintf(inst->cluster_id, sizeof(inst->cluster_id), "%s", cluster.cluster_id);
+		rc = look_at_inputs(inst, admin, err);
+	}
+	if (!rc)
+		rc = look_at_outputs(inst, admin, err);
+	seg_admin_close(admin, CLOSE_MS);
+	return rc;
+}
+
+static enum seg_rc open_stores(struct seg_instance *inst, struct seg_error *err)
+{
+	struct seg_buf settings;
+	seg_buf_init(&settings, 64 * 1024);
+	const struct seg_config_map *map = &inst->config->store.rocksdb;
+	for (size_t i = 0; i < map->len; i++)
+		seg_buf_printf(&settings, "%s=%s;", map->items[i].name, map->items[i].value);
+	seg_buf_u8(&settings, 0);
+	enum seg_rc rc = SEG_OK;
+	inst->parked = calloc((size_t)inst->partitions, sizeof(struct seg_shard *));
+	if (settings.failed || !inst->parked) {
+		rc = seg_error_set(err, SEG_NO_MEMORY, "stores: out of memory");
+	} else {
+		struct seg_store_options options = {
+			.cache_bytes = (size_t)(inst->config->memory.total_bytes / 100 * BLOCKS_SHARE),
+			.write_buffer_bytes = WRITE_BUFFER,
+			.rocksdb = map->len ? (const char *)settings.data : NULL,
+		};
+		rc = seg_store_env_new(&options, &inst->env, err);
+	}
+	seg_buf_release(&settings);
+	return rc;
+}
+
+enum seg_rc seg_instance_open(const struct seg_config *config, struct seg_meters *meters, bool accept_config_change,
+			      struct seg_instance **ret, struct seg_error *err)
+{
+	struct seg_instance *inst = calloc(1, sizeof(*inst));
+	if (!inst)
+		return seg_error_set(err, SEG_NO_MEMORY, "out of memory");
+	inst->config = config;
+	inst->meters = meters;
+	inst->accept_config_change = accept_config_change;
+	pthread_mutex_init(&inst->lock, NULL);
+	enum seg_rc rc = init_client(inst, err);
+	if (!rc)
+		rc = look_at_cluster(inst, err);
+	if (!rc)
+		rc = open_stores(inst, err);
+	if (!rc)
+		rc = seg_kafka_watermarks_open(&inst->client, &inst->watermarks, err);
+	if (!rc)
+		rc = seg_model_feed_start(&inst->client, config->internals.model, &inst->feed, err);
+	if (rc) {
+		seg_instance_close(inst);
+		return rc;
+	}
+	*ret = inst;
+	return SEG_OK;
+}
+
+void seg_instance_close(struct seg_instance *inst)
+{
+	if (!inst)
+		return;
+	for (int32_t p = 0; inst->parked && p < inst->partitions; p++)
+		seg_shard_close(inst->parked[p]);
+	free(inst->parked);
+	seg_model_feed_stop(inst->feed);
+	if (!seg_kafka_watermarks_close(inst->watermarks, CLOSE_MS))
+		seg_log(SEG_LOG_WARN, "watermarks_close", "the Kafka client did not close within %d ms", CLOSE_MS);
+	seg_store_env_free(inst->env);
+	free(inst->settings);
+	pthread_mutex_destroy(&inst->lock);
+	free(inst);
+}
+
+static void fill_identity(const struct seg_instance *inst, const char *transactional_id, struct seg_cut *ret)
+{
+	seg_cut_init(ret);
+	ret->config_fingerprint = seg_config_aggregate_fingerprint(inst->config);
+	snprintf(ret->transactional_id, sizeof(ret->transactional_id), "%s", transactional_id);
+	snprintf(ret->cluster_id, sizeof(ret->cluster_id), "%s", inst->cluster_id);
+	snprintf(ret->instance, sizeof(ret->instance), "%s", inst->config->instance);
+}
+
+static enum seg_rc open_shard(struct seg_instance *inst, int32_t partition, const char *transactional_id,
+			      struct seg_shard **ret, struct seg_error *err)
+{
+	char dir[4096];
+	if (!seg_config_store_path(inst->config, partition, dir, sizeof(dir)))
+		return seg_error_set(err, SEG_INVALID, "data_dir: the path is too long");
+	int64_t memory = inst->config->memory.total_bytes / 100 * PROFILES_SHARE / inst->partitions;
+	struct seg_shard_options options = {
+		.config = inst->config,
+		.sums_interval_ms = 1000,
+		.part = {
+			.env = inst->env,
+			.dir = dir,
+			.partition = partition,
+			.memory_bytes = (size_t)(memory > PROFILES_LEAST ? memory : PROFILES_LEAST),
+			.accept_config_change = inst->accept_config_change,
+			.tombstone_retention_ms = TOMBSTONE_RETENTION_MS,
+		},
+	};
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		options.topics[s] = inst->topics[s];
+		options.part.aggregates.window[s] = (uint32_t)inst->config->dedup.window;
+	}
+	fill_identity(inst, transactional_id, &options.part.identity);
+	return seg_shard_open(&options, ret, err);
+}
+
+enum seg_rc seg_instance_take(struct seg_instance *inst, int32_t partition, const char *transactional_id,
+			      struct seg_shard **ret, struct seg_error *err)
+{
+	pthread_mutex_lock(&inst->lock);
+	struct seg_shard *shard = inst->parked[partition];
+	inst->parked[partition] = NULL;
+	pthread_mutex_unlock(&inst->lock);
+	if (!shard)
+		return open_shard(inst, partition, transactional_id, ret, err);
+	struct seg_cut identity;
+	fill_identity(inst, transactional_id, &identity);
+	seg_part_set_identity(seg_shard_part(shard), &identity);
+	*ret = shard;
+	return SEG_OK;
+}
+
+void seg_instance_park(struct seg_instance *inst, struct seg_shard *shard)
+{
+	if (!shard)
+		return;
+	int32_t partition = seg_shard_partition(shard);
+	pthread_mutex_lock(&inst->lock);
+	struct seg_shard *old = inst->parked[partition];
+	inst->parked[partition] = shard;
+	pthread_mutex_unlock(&inst->lock);
+	seg_shard_close(old);
+}

@@ -1,0 +1,52 @@
+/*
+ * What the workers of one process share: the configuration, the Kafka cluster as it was found at the start, the newest
+ * model, the stores of partitions nobody works on just now, and metrics.
+ *
+ * open, start workers, …, all workers joined, close. Functions from any thread unless they say otherwise.
+ */
+#ifndef SEG_DAEMON_INSTANCE_H
+#define SEG_DAEMON_INSTANCE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "consumers/kafka_reader.h"
+#include "daemon/meters.h"
+#include "daemon/model_feed.h"
+#include "daemon/shard.h"
+#include "state/store.h"
+
+struct seg_instance {
+	const struct seg_config *config;        /* borrowed */
+	bool accept_config_change;
+	struct seg_kafka_client client;
+	struct seg_kafka_setting *settings;     /* owned */
+	struct seg_kafka_watermarks *watermarks;
+	struct seg_model_feed *feed;
+	struct seg_store_env *env;
+	struct seg_meters *meters;              /* borrowed, may be NULL */
+	int32_t partitions;                     /* of every input */
+	char cluster_id[128];
+	const char *topics[SEG_SOURCES];        /* input topics by source, borrowed from config */
+
+	pthread_mutex_t lock;                   /* of what follows */
+	struct seg_shard **parked;              /* by partition: open, but in nobody's hands */
+};
+
+/*
+ * Looks at the cluster: inputs there with equal partition counts, outputs and internals there. SEG_INVALID / SEG_IO with
+ * what to do. config and meters are borrowed until close.
+ */
+enum seg_rc seg_instance_open(const struct seg_config *config, struct seg_meters *meters, bool accept_config_change,
+			      struct seg_instance **ret, struct seg_error *err) SEG_MUST_CHECK;
+void seg_instance_close(struct seg_instance *inst);
+
+/* The partition's shard, parked or newly opened, for a worker whose transactional id is given. */
+enum seg_rc seg_instance_take(struct seg_instance *inst, int32_t partition, const char *transactional_id,
+			      struct seg_shard **ret, struct seg_error *err) SEG_MUST_CHECK;
+/* Gives it back; it stays open and comes back cheaply. */
+void seg_instance_park(struct seg_instance *inst, struct seg_shard *shard);
+
+#endif

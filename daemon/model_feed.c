@@ -1,0 +1,141 @@
+#include "daemon/model_feed.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "consumers/kafka_reader.h"
+
+enum { POLL_MS = 100, BATCH = 64, CLOSE_MS = 5000 };
+
+struct seg_model_feed {
+	struct seg_kafka_reader *reader;
+	uint32_t stream;
+	pthread_t thread;
+	bool started;
+	atomic_bool stop;
+	atomic_llong position;
+	pthread_mutex_t lock;           /* of what follows */
+	struct seg_model *model;
+	struct seg_error broken;        /* rc SEG_OK: fine */
+};
+
+static enum seg_rc take_model(struct seg_model_feed *f, const struct seg_kafka_message *m, struct seg_error *err)
+{
+	static const char CURRENT[] = "current";
+	if (m->key.len != sizeof(CURRENT) - 1 || memcmp(m->key.ptr, CURRENT, sizeof(CURRENT) - 1) != 0 || !m->value.ptr)
+		return SEG_OK;
+	struct seg_model *model;
+	enum seg_rc rc = seg_model_decode(m->value.ptr, m->value.len, &model, err);
+	if (rc)
+		return seg_error_wrap(err, rc, "model at offset %lld", (long long)m->offset);
+	pthread_mutex_lock(&f->lock);
+	struct seg_model *old = f->model;
+	f->model = model;
+	pthread_mutex_unlock(&f->lock);
+	seg_model_put(old);
+	return SEG_OK;
+}
+
+static enum seg_rc take_event(void *ctx, enum seg_stream_event event, const struct seg_kafka_message *m,
+			      struct seg_error *err)
+{
+	struct seg_model_feed *f = ctx;
+	switch (event) {
+	case SEG_STREAM_RECORD:
+		return take_model(f, m, err);
+	case SEG_STREAM_EOF:
+		return SEG_OK;
+	case SEG_STREAM_GONE:
+		return seg_error_set(err, SEG_FATAL, "the model topic is gone, or its log begins after our position");
+	}
+	return SEG_OK;
+}
+
+static void *follow(void *arg)
+{
+	struct seg_model_feed *f = arg;
+	struct seg_error err = {0};
+	enum seg_rc rc = SEG_OK;
+	while (!rc && !atomic_load(&f->stop)) {
+		rc = seg_kafka_reader_poll(f->reader, POLL_MS, BATCH, take_event, f, NULL, &err);
+		atomic_store(&f->position, seg_kafka_reader_position(f->reader, f->stream));
+	}
+	if (rc) {
+		seg_log(SEG_LOG_ERROR, "model_feed", "error=\"%s\"", err.text);
+		pthread_mutex_lock(&f->lock);
+		f->broken = err;
+		f->broken.rc = rc;
+		pthread_mutex_unlock(&f->lock);
+	}
+	return NULL;
+}
+
+enum seg_rc seg_model_feed_start(const struct seg_kafka_client *client, const char *topic, struct seg_model_feed **ret,
+				 struct seg_error *err)
+{
+	struct seg_model_feed *f = calloc(1, sizeof(*f));
+	if (!f)
+		return seg_error_set(err, SEG_NO_MEMORY, "model feed: out of memory");
+	pthread_mutex_init(&f->lock, NULL);
+	atomic_init(&f->position, -1);
+	enum seg_rc rc = seg_kafka_reader_open(client, &f->reader, err);
+	if (!rc)
+		rc = seg_kafka_reader_add(f->reader, topic, 0, SEG_OFFSET_START, &f->stream, err);
+	if (!rc && pthread_create(&f->thread, NULL, follow, f) != 0)
+		rc = seg_error_set(err, SEG_IO, "model feed: no thread can be started");
+	if (rc) {
+		seg_model_feed_stop(f);
+		return rc;
+	}
+	f->started = true;
+	*ret = f;
+	return SEG_OK;
+}
+
+void seg_model_feed_stop(struct seg_model_feed *f)
+{
+	if (!f)
+		return;
+	atomic_store(&f->stop, true);
+	if (f->started)
+		pthread_join(f->thread, NULL);
+	if (!seg_kafka_reader_close(f->reader, CLOSE_MS))
+		seg_log(SEG_LOG_WARN, "model_feed_close", "the Kafka client did not close within %d ms", CLOSE_MS);
+	seg_model_put(f->model);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+struct seg_model *seg_model_feed_get(struct seg_model_feed *f)
+{
+	pthread_mutex_lock(&f->lock);
+	struct seg_model *model = f->model ? seg_model_get(f->model) : NULL;
+	pthread_mutex_unlock(&f->lock);
+	return model;
+}
+
+uint64_t seg_model_feed_version(struct seg_model_feed *f)
+{
+	pthread_mutex_lock(&f->lock);
+	uint64_t version = seg_model_version(f->model);
+	pthread_mutex_unlock(&f->lock);
+	return version;
+}
+
+int64_t seg_model_feed_position(struct seg_model_feed *f)
+{
+	return atomic_load(&f->position);
+}
+
+enum seg_rc seg_model_feed_check(struct seg_model_feed *f, struct seg_error *err)
+{
+	pthread_mutex_lock(&f->lock);
+	struct seg_error broken = f->broken;
+	pthread_mutex_unlock(&f->lock);
+	if (broken.rc)
+		return seg_error_set(err, broken.rc, "%s", broken.text);
+	return SEG_OK;
+}

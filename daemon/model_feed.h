@@ -1,0 +1,30 @@
+/*
+ * Follows <app>-model on a thread of its own and holds the newest model, from which every worker takes its snapshot at a
+ * commit. Any thread may ask.
+ */
+#ifndef SEG_DAEMON_MODEL_FEED_H
+#define SEG_DAEMON_MODEL_FEED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/kafka_client.h"
+#include "segmenter/model.h"
+
+struct seg_model_feed;
+
+enum seg_rc seg_model_feed_start(const struct seg_kafka_client *client, const char *topic,
+				 struct seg_model_feed **ret, struct seg_error *err) SEG_MUST_CHECK;
+void seg_model_feed_stop(struct seg_model_feed *f);     /* NULL is fine */
+
+/* The newest model, counted for the caller (seg_model_put()); NULL: none yet. */
+struct seg_model *seg_model_feed_get(struct seg_model_feed *f);
+uint64_t seg_model_feed_version(struct seg_model_feed *f);
+
+/* Position in the topic, markers included: everything below it has been taken in. */
+int64_t seg_model_feed_position(struct seg_model_feed *f);
+
+/* The feed cannot go on (a model that cannot be read): what happened, for the worker that finds out. */
+enum seg_rc seg_model_feed_check(struct seg_model_feed *f, struct seg_error *err) SEG_MUST_CHECK;
+
+#endif
