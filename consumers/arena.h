@@ -11,7 +11,7 @@ struct seg_arena_chunk;
 
 struct seg_arena {
 	struct seg_arena_chunk *head;
-	size_t used, max;  /* bytes handed out, and how many may be */
+	size_t used, max; /* bytes handed out, and how many may be */
 };
 
 void seg_arena_init(struct seg_arena *a, size_t max);

@@ -1,13 +1,15 @@
 #include "consumers/schema.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/avro_fingerprint.h"
 #include "consumers/arena.h"
 
 const char *const seg_avro_type_names[SEG_AVRO_TYPES] = {
-	"null", "boolean", "int", "long", "float", "double", "bytes",
-	"string", "record", "enum", "fixed", "array", "map", "union",
+	"null",	  "boolean", "int",  "long",  "float", "double", "bytes",
+	"string", "record",  "enum", "fixed", "array", "map",	 "union",
 };
 
 enum { MAX_NAME = 512, ARENA_MAX = 16 * 1024 * 1024 };
@@ -16,12 +18,12 @@ enum { MAX_NAME = 512, ARENA_MAX = 16 * 1024 * 1024 };
 struct schema {
 	struct seg_schema pub;
 	struct seg_arena arena;
-	json_t *json;                     /* defaults and names point into it */
+	json_t *json; /* defaults and names point into it */
 };
 
 struct parser {
 	struct schema *schema;
-	json_t *names;                    /* full name to index of the node */
+	json_t *names; /* full name to index of the node */
 	struct seg_schema_node **nodes;
 	uint32_t nodes_len, nodes_cap;
 	struct seg_error *err;
@@ -172,7 +174,8 @@ static const char *define(struct parser *p, struct seg_schema_node *n, const jso
 	return inner;
 }
 
-static bool parse_field(struct parser *p, struct seg_schema_field *f, const json_t *j, const char *space, unsigned depth)
+static bool parse_field(struct parser *p, struct seg_schema_field *f, const json_t *j, const char *space,
+			unsigned depth)
 {
 	const json_t *type = json_object_get(j, "type");
 	f->name = json_string_value(json_object_get(j, "name"));
@@ -197,7 +200,8 @@ static bool unique(struct parser *p, json_t *set, const char *name, const char *
 	return true;
 }
 
-static bool parse_record(struct parser *p, struct seg_schema_node *n, const json_t *j, const char *space, unsigned depth)
+static bool parse_record(struct parser *p, struct seg_schema_node *n, const json_t *j, const char *space,
+			 unsigned depth)
 {
 	const char *inner = define(p, n, j, space);
 	const json_t *fields = json_object_get(j, "fields");
@@ -213,7 +217,7 @@ static bool parse_record(struct parser *p, struct seg_schema_node *n, const json
 	bool ok = seen != NULL;
 	for (uint32_t i = 0; ok && i < n->len; i++) {
 		ok = parse_field(p, &n->fields[i], json_array_get(fields, i), inner, depth) &&
-			unique(p, seen, n->fields[i].name, "field");
+		     unique(p, seen, n->fields[i].name, "field");
 	}
 	json_decref(seen);
 	return ok;
@@ -245,12 +249,14 @@ static bool parse_fixed(struct parser *p, struct seg_schema_node *n, const json_
 		return false;
 	const json_t *size = json_object_get(j, "size");
 	if (!json_is_integer(size) || json_integer_value(size) < 1 || json_integer_value(size) > SEG_SCHEMA_MAX_FIXED)
-		return invalid(p, "the size of fixed \"%.200s\" must be 1 to %d", n->name, SEG_SCHEMA_MAX_FIXED) != NULL;
+		return invalid(p, "the size of fixed \"%.200s\" must be 1 to %d", n->name, SEG_SCHEMA_MAX_FIXED) !=
+		       NULL;
 	n->size = (uint32_t)json_integer_value(size);
 	return true;
 }
 
-static bool parse_item(struct parser *p, struct seg_schema_node *n, const json_t *item, const char *space, unsigned depth)
+static bool parse_item(struct parser *p, struct seg_schema_node *n, const json_t *item, const char *space,
+		       unsigned depth)
 {
 	if (!item)
 		return invalid(p, "an %s has no item type", seg_avro_type_names[n->type]) != NULL;
@@ -277,9 +283,9 @@ static struct seg_schema_node *parse_union(struct parser *p, const json_t *j, co
 		struct seg_schema_node *part = parse(p, json_array_get(j, i), space, depth + 1);
 		n->parts[i] = part;
 		if (part && part->type == SEG_AVRO_UNION)
-			invalid(p, "a union is directly in a union");
+			(void)invalid(p, "a union is directly in a union");
 		ok = part && part->type != SEG_AVRO_UNION &&
-			unique(p, seen, part->name ? part->name : seg_avro_type_names[part->type], "union branch");
+		     unique(p, seen, part->name ? part->name : seg_avro_type_names[part->type], "union branch");
 	}
 	json_decref(seen);
 	return ok ? n : NULL;
@@ -318,7 +324,7 @@ static enum seg_logical logical_of(const json_t *j, enum seg_avro_type type)
 }
 
 static struct seg_schema_node *parse_complex(struct parser *p, enum seg_avro_type type, const json_t *j,
-	const char *space, unsigned depth)
+					     const char *space, unsigned depth)
 {
 	struct seg_schema_node *n = add_node(p, type);
 	bool ok = n != NULL;
@@ -358,18 +364,6 @@ static struct seg_schema_node *parse(struct parser *p, const json_t *j, const ch
 	return n;
 }
 
-static void fill_fingerprint(struct seg_schema *s, struct seg_error *err)
-{
-	struct seg_buf canonical;
-	seg_buf_init(&canonical, ARENA_MAX);
-	seg_schema_canonical(s, &canonical);
-	if (canonical.failed)
-		(void)!seg_error_set(err, SEG_NO_MEMORY, "out of memory for a schema");
-	else
-		s->fingerprint = seg_schema_crc64(canonical.data, canonical.len);
-	seg_buf_release(&canonical);
-}
-
 enum seg_rc seg_schema_parse(const char *text, size_t len, struct seg_schema **ret, struct seg_error *err)
 {
 	struct seg_error local = {SEG_OK, ""};
@@ -385,13 +379,13 @@ enum seg_rc seg_schema_parse(const char *text, size_t len, struct seg_schema **r
 	seg_arena_init(&s->arena, ARENA_MAX);
 	s->json = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &at);
 	if (!s->json) {
-		invalid(&p, "line %d: %s", at.line, at.text);
+		(void)invalid(&p, "line %d: %s", at.line, at.text);
 		goto out;
 	}
 	s->pub.root = parse(&p, s->json, NULL, 0);
 	s->pub.nodes = p.nodes_len;
 	if (s->pub.root)
-		fill_fingerprint(&s->pub, &local);
+		(void)!seg_avro_fingerprint(text, len, &s->pub.fingerprint, &local);
 out:
 	json_decref(p.names);
 	free(p.nodes);

@@ -15,7 +15,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "base/error.h"
 
 enum {
@@ -26,8 +25,20 @@ enum {
 };
 
 enum seg_avro_type {
-	SEG_AVRO_NULL, SEG_AVRO_BOOLEAN, SEG_AVRO_INT, SEG_AVRO_LONG, SEG_AVRO_FLOAT, SEG_AVRO_DOUBLE, SEG_AVRO_BYTES,
-	SEG_AVRO_STRING, SEG_AVRO_RECORD, SEG_AVRO_ENUM, SEG_AVRO_FIXED, SEG_AVRO_ARRAY, SEG_AVRO_MAP, SEG_AVRO_UNION,
+	SEG_AVRO_NULL,
+	SEG_AVRO_BOOLEAN,
+	SEG_AVRO_INT,
+	SEG_AVRO_LONG,
+	SEG_AVRO_FLOAT,
+	SEG_AVRO_DOUBLE,
+	SEG_AVRO_BYTES,
+	SEG_AVRO_STRING,
+	SEG_AVRO_RECORD,
+	SEG_AVRO_ENUM,
+	SEG_AVRO_FIXED,
+	SEG_AVRO_ARRAY,
+	SEG_AVRO_MAP,
+	SEG_AVRO_UNION,
 	SEG_AVRO_TYPES
 };
 
@@ -43,40 +54,35 @@ struct seg_schema_field {
 	const char **aliases;
 	uint32_t aliases_len;
 	struct seg_schema_node *type;
-	const json_t *value;              /* default; NULL: none */
+	const json_t *value; /* default; NULL: none */
 };
 
 struct seg_schema_node {
 	enum seg_avro_type type;
 	enum seg_logical logical;
-	uint32_t index;                   /* of this node in its schema */
-	uint32_t references;              /* places that use it; more than 1 only for named types */
-	const char *name;                 /* full name of record, enum, fixed; else NULL */
-	const char **aliases;             /* full names */
+	uint32_t index;	      /* of this node in its schema */
+	uint32_t references;  /* places that use it; more than 1 only for named types */
+	const char *name;     /* full name of record, enum, fixed; else NULL */
+	const char **aliases; /* full names */
 	uint32_t aliases_len;
-	struct seg_schema_field *fields;  /* record */
-	struct seg_schema_node **parts;   /* branches of a union; the one item type of an array or map */
-	const char **symbols;             /* enum */
-	uint32_t len;                     /* fields, parts or symbols */
-	int32_t symbol_default;           /* enum: index, -1: none */
-	uint32_t size;                    /* fixed, bytes */
+	struct seg_schema_field *fields; /* record */
+	struct seg_schema_node **parts;	 /* branches of a union; the one item type of an array or map */
+	const char **symbols;		 /* enum */
+	uint32_t len;			 /* fields, parts or symbols */
+	int32_t symbol_default;		 /* enum: index, -1: none */
+	uint32_t size;			 /* fixed, bytes */
 };
 
 struct seg_schema {
 	const struct seg_schema_node *root;
 	uint32_t nodes;
-	uint64_t fingerprint;             /* CRC-64-AVRO of the parsing canonical form */
+	uint64_t fingerprint; /* CRC-64-AVRO of the parsing canonical form */
 };
 
 /* Copies what it needs of text. SEG_INVALID with what is wrong, or SEG_NO_MEMORY. Free with seg_schema_free(). */
-enum seg_rc seg_schema_parse(const char *text, size_t len, struct seg_schema **ret, struct seg_error *err) SEG_MUST_CHECK;
+SEG_MUST_CHECK enum seg_rc seg_schema_parse(const char *text, size_t len, struct seg_schema **ret,
+					    struct seg_error *err);
 void seg_schema_free(struct seg_schema *s);
-
-/* Parsing canonical form (Avro specification 1.11) appended to ret. */
-void seg_schema_canonical(const struct seg_schema *s, struct seg_buf *ret);
-
-/* CRC-64-AVRO (Rabin) of bytes. */
-uint64_t seg_schema_crc64(const void *data, size_t len);
 
 /* The part of a full name behind the last dot. */
 const char *seg_schema_short_name(const char *full);
