@@ -1,0 +1,48 @@
+/*
+ * What kafka_input.c (membership, polling) and kafka_input_assign.c (assignment and positions) share. Nobody else includes
+ * this. All of it belongs to the thread that polls.
+ */
+#ifndef SEG_CONSUMERS_KAFKA_INPUT_IMPL_H
+#define SEG_CONSUMERS_KAFKA_INPUT_IMPL_H
+
+#include "consumers/kafka_input.h"
+#include "consumers/kafka_wake.h"
+
+enum { SEG_INPUT_BATCH = 1000 };
+
+struct input_part {
+	int64_t next; /* expected offset; -1: none */
+	bool assigned, paused;
+};
+
+struct input_topic {
+	char *name;
+	struct input_part *parts; /* by partition; grows, never shrinks */
+	int32_t len;
+};
+
+struct seg_kafka_input {
+	rd_kafka_t *rk;
+	rd_kafka_queue_t *queue;
+	struct seg_kafka_wake *wake;
+	struct seg_kafka_input_events events;
+	struct input_topic *topics;
+	size_t topics_len;
+	rd_kafka_consumer_group_metadata_t *group;
+
+	rd_kafka_message_t *raw[SEG_INPUT_BATCH]; /* the batch in hand: what was not dropped */
+	struct seg_kafka_message items[SEG_INPUT_BATCH];
+	size_t raw_len;
+	struct seg_error pending;  /* came beside good records: returned by the next poll; rc SEG_OK: none */
+	struct seg_error callback; /* of the first callback that failed inside this poll */
+	int64_t missing_since_ms, missing_asked_ms; /* a topic seemed not to exist since then; 0: no */
+};
+
+/* NULL: not one of ours, or never assigned. */
+struct input_part *input_part(const struct seg_kafka_input *in, uint32_t topic, int32_t partition);
+/* Index in the list given to open; -1: not ours. */
+int input_topic_index(const struct seg_kafka_input *in, const char *name);
+void input_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list, void *opaque);
+void input_group_clear(struct seg_kafka_input *in);
+
+#endif
