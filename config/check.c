@@ -138,7 +138,8 @@ static enum seg_rc refuse_unknown(const struct seg_check *c, const struct seg_no
 	seg_check_shown(&(struct seg_node){.text = n->key}, false, shown);
 	if (*prefix)
 		snprintf(where, sizeof(where), " in `%s`", prefix);
-	if (seg_nearest_likely(&likely))
+	/* A slip of one letter here is likelier than the right name in the wrong place, more is not. */
+	if (seg_nearest_likely(&likely) && (!other || likely.distance <= 1))
 		return seg_check_refuse(c, &at, "", "unknown key %s%s; did you mean `%s`?", shown, where, k.best);
 	if (other && strchr(n->key, '.'))
 		return seg_check_refuse(c, &at, "", "unknown key %s%s; write `%.*s:` and below it, indented, the rest",
