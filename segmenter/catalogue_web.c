@@ -137,7 +137,7 @@ static double day_part_share(const struct seg_profile *p, int64_t now_ms, unsign
 	{                                                                                                              \
 		{"device_" name "_share",                                                                              \
 		 "share",                                                                                              \
-		 "Share of web events from " text " (half-life 30 d); missing without one.",                           \
+		 "Share of " text " among web events that name a device (half-life 30 d); missing without one.",       \
 		 "behaviour",                                                                                          \
 		 more,                                                                                                 \
 		 less,                                                                                                 \
@@ -200,7 +200,7 @@ static const struct seg_feature_entry entries[] = {
 	DEVICE(SEG_DEVICE_MOBILE, "mobile", "mobile phones", "mobile", "rarely mobile"),
 	DEVICE(SEG_DEVICE_TABLET, "tablet", "tablets", "tablet", "rarely tablet"),
 	DEVICE(SEG_DEVICE_APP, "app", "the app", "app-using", "rarely in the app"),
-	DEVICE(SEG_DEVICE_OTHER, "other", "other or unknown devices", "unknown-device", "known-device"),
+	DEVICE(SEG_DEVICE_OTHER, "other", "other devices", "other-device", "rarely on other devices"),
 	DAY_PART(0, "00_06", "night-time", "rarely at night"),
 	DAY_PART(1, "06_12", "morning", "rarely in the morning"),
 	DAY_PART(2, "12_18", "afternoon", "rarely in the afternoon"),
