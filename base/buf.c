@@ -33,6 +33,7 @@ static bool reserve(struct seg_buf *b, size_t more)
 		return true;
 	if (more > b->max - b->len)
 		goto fail;
+	cap = cap > b->max ? b->max : cap;
 	while (cap < b->len + more)
 		cap = cap > b->max / 2 ? b->max : cap * 2;
 	data = realloc(b->data, cap);
