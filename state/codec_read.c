@@ -471,6 +471,9 @@ static void read_section(struct reader *r, enum seg_profile_tag tag)
 enum seg_rc seg_profile_decode(const void *data, size_t len, struct seg_profile **ret, struct seg_error *err)
 {
 	struct seg_record record;
+	if (len > SEG_PROFILE_BYTES_MAX)
+		return seg_error_set(err, SEG_CORRUPT, "profile record of %zu bytes: none has more than %d", len,
+				     SEG_PROFILE_BYTES_MAX);
 	enum seg_rc rc = seg_record_open(&record, data, len, "profile", SEG_PROFILE_VERSION, err);
 	if (rc)
 		return rc;
