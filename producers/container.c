@@ -95,6 +95,16 @@ enum seg_rc seg_container_append(struct seg_container *c, const void *record, st
 	return avro_file_writer_sync(c->writer) || ferror(c->file) ? io_error(c, err) : SEG_OK;
 }
 
+/* Avro-C frees a writer only when its last block could be written: if not, that goes nowhere. */
+static void drop_writer(struct seg_container *c)
+{
+	c->file = freopen("/dev/null", "wb", c->file);
+	if (c->file) {
+		avro_file_writer_close(c->writer);
+		fclose(c->file);
+	}
+}
+
 enum seg_rc seg_container_close(struct seg_container *c, struct seg_error *err)
 {
 	enum seg_rc rc = SEG_OK;
@@ -102,11 +112,15 @@ enum seg_rc seg_container_close(struct seg_container *c, struct seg_error *err)
 	if (!c)
 		return SEG_OK;
 	errno = 0;
-	/* Avro-C looks at neither fflush nor fclose: the file is ours, so that a full disk is seen. */
-	if (avro_file_writer_close(c->writer) || fflush(c->file) || ferror(c->file))
+	/* Avro-C does not look at fclose: the file is ours, so that a full disk is seen. */
+	if (avro_file_writer_flush(c->writer) || fflush(c->file) || ferror(c->file)) {
 		rc = io_error(c, err);
-	if (fclose(c->file) && rc == SEG_OK)
-		rc = io_error(c, err);
+		drop_writer(c);
+	} else {
+		avro_file_writer_close(c->writer);
+		if (fclose(c->file))
+			rc = io_error(c, err);
+	}
 	release(c);
 	return rc;
 }

@@ -1,6 +1,6 @@
 /*
  * From base/outputs.h's structs to bytes: Avro single-object encoding (C3 01, fingerprint, body) or JSON, and container
- * files for replay. Field by field the shipped schemas (base/schemas.h), written through Avro-C.
+ * files for replay. Field by field the shipped schemas (base/schemas.h), written in one pass; container files by Avro-C.
  *
  * Threads: an encoder belongs to one thread. Nothing is kept of what is passed in.
  */
@@ -27,7 +27,8 @@ void seg_encoder_free(struct seg_encoder *e);
  * `record` is the struct that belongs to the output: seg_change, seg_segment_row, seg_alert, seg_customer_row or
  * seg_dead_letter. Appends to `to`; on failure `to` is as before (SEG_INVALID: a NULL where the schema has none, a string
  * that is not UTF-8 in JSON; SEG_LIMIT: over the buffer's maximum). JSON: one object on one line without a newline, 64-bit
- * numbers as numbers, bytes in base64, non-finite doubles in non-null fields as null.
+ * numbers as numbers, bytes in base64, non-finite doubles in non-null fields as null. In a dead letter's text and header
+ * names, and in names of features, what is not UTF-8 becomes U+FFFD: a hostile record must not stop its own dead letter.
  */
 SEG_MUST_CHECK enum seg_rc seg_encode(struct seg_encoder *e, enum seg_output output, const void *record,
 	struct seg_buf *to, struct seg_error *err);
@@ -37,7 +38,7 @@ uint64_t seg_encoder_fingerprint(const struct seg_encoder *e, enum seg_output ou
 
 /*
  * An Avro container file (no compression) of one output. path must not exist. The sync marker is random: two files written
- * alike differ there only.
+ * alike differ there only. Append: a record over 16 MiB is SEG_LIMIT, and the file goes on without it.
  */
 struct seg_container;
 SEG_MUST_CHECK enum seg_rc seg_container_open(const char *path, enum seg_output output, struct seg_container **ret,
