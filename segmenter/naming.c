@@ -243,14 +243,27 @@ static void number(const struct seg_naming *in, const bool *done, uint32_t i, co
 	memcpy(in->names[i], name, sizeof(name));
 }
 
+/* A plain archetype that fits and that nobody has. */
+static bool try_archetypes(const struct seg_naming *in, const bool *done, uint32_t i)
+{
+	for (int a = 0; a < ARCHETYPES; a++)
+		if (fits(in, i, &archetypes[a], 0) && try_terms(in, done, i, &archetypes[a], 0))
+			return true;
+	return false;
+}
+
 static void name_cluster(const struct seg_naming *in, bool *done, uint32_t i)
 {
 	const struct archetype *a = archetype_of(in, i);
+	bool named = false;
 
 	/* Without an archetype two words say more than one. */
-	if (!(a && try_terms(in, done, i, a, 0)) && !(!a && try_terms(in, done, i, a, 2)) &&
-	    !try_terms(in, done, i, a, 1) && !(a && try_terms(in, done, i, a, 2)) &&
-	    !(!a && try_terms(in, done, i, a, 0)))
+	if (a)
+		named = try_archetypes(in, done, i) || try_terms(in, done, i, a, 1) || try_terms(in, done, i, a, 2);
+	else
+		named = try_terms(in, done, i, NULL, 2) || try_terms(in, done, i, NULL, 1) ||
+			try_terms(in, done, i, NULL, 0);
+	if (!named)
 		number(in, done, i, a);
 	done[i] = true;
 }
