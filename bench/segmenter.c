@@ -41,7 +41,7 @@ static bool fill_web(struct seg_profile *p, struct seg_rng *r)
 	for (unsigned i = 0; i < SEG_WEB_KINDS; i++)
 		p->web->kinds[i] = random_decayed(r);
 	for (unsigned i = 0; i < 40; i++)
-		p->web->session_bits[seg_rng_below(r, SEG_SESSION_WORDS)] |= seg_rng_next(r) & seg_rng_next(r);
+		p->web->session_bits[seg_rng_below(r, SEG_SESSION_WORDS)] |= UINT64_C(3) << seg_rng_below(r, 63);
 	return true;
 }
 

@@ -147,11 +147,11 @@ static double day_part_share(const struct seg_profile *p, int64_t now_ms, unsign
 		 false},                                                                                               \
 			device_share, device                                                                           \
 	}
-#define DAY_PART(part, hours, more, less)                                                                              \
+#define DAY_PART(part, hours, text, more, less)                                                                        \
 	{                                                                                                              \
 		{"hours_" hours "_share",                                                                              \
 		 "share",                                                                                              \
-		 "Share of web events in these hours of the day, UTC (half-life 30 d); missing without one.",          \
+		 "Share of web events in the hours " text " UTC (half-life 30 d); missing without one.",               \
 		 "behaviour",                                                                                          \
 		 more,                                                                                                 \
 		 less,                                                                                                 \
@@ -201,10 +201,10 @@ static const struct seg_feature_entry entries[] = {
 	DEVICE(SEG_DEVICE_TABLET, "tablet", "tablets", "tablet", "rarely tablet"),
 	DEVICE(SEG_DEVICE_APP, "app", "the app", "app-using", "rarely in the app"),
 	DEVICE(SEG_DEVICE_OTHER, "other", "other devices", "other-device", "rarely on other devices"),
-	DAY_PART(0, "00_06", "night-time", "rarely at night"),
-	DAY_PART(1, "06_12", "morning", "rarely in the morning"),
-	DAY_PART(2, "12_18", "afternoon", "rarely in the afternoon"),
-	DAY_PART(3, "18_24", "evening", "rarely in the evening"),
+	DAY_PART(0, "00_06", "00 to 06", "night-time", "rarely at night"),
+	DAY_PART(1, "06_12", "06 to 12", "morning", "rarely in the morning"),
+	DAY_PART(2, "12_18", "12 to 18", "afternoon", "rarely in the afternoon"),
+	DAY_PART(3, "18_24", "18 to 24", "evening", "rarely in the evening"),
 };
 
 const struct seg_feature_group seg_features_behaviour = {entries, sizeof(entries) / sizeof(entries[0])};

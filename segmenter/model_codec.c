@@ -205,7 +205,7 @@ static bool get_text(const json_t *o, const char *key, char *ret, size_t size)
 	if (!text || strlen(text) >= size)
 		return false;
 	memset(ret, 0, size);
-	memcpy(ret, text, strlen(text));
+	memcpy(ret, text, strlen(text) + 1);
 	return true;
 }
 
@@ -253,7 +253,7 @@ static bool get_feature(const json_t *o, struct seg_basis_feature *f, struct seg
 	f->config.transform = (enum seg_transform)transform;
 	f->config.scaler = (enum seg_scaler_kind)scaler;
 	f->config.impute = (enum seg_impute)impute;
-	return seg_basis_resolve(f) && grid_is_sound(f);
+	return f->config.weight > 0 && isfinite(f->config.weight) && seg_basis_resolve(f) && grid_is_sound(f);
 }
 
 static bool get_features(const json_t *root, struct seg_model *m)
