@@ -102,6 +102,8 @@ void seg_part_reread_position(struct seg_part *part, enum seg_source source, int
 bool seg_part_reread_done(const struct seg_part *part);
 enum seg_rc seg_part_recovered(struct seg_part *part, struct seg_error *err) SEG_MUST_CHECK;
 
+/* The store was emptied and is being filled from the changelog's start: what is corrupt now is so in Kafka. */
+bool seg_part_is_rebuilding(const struct seg_part *part);
 /* Empties the store for a rebuild from changelog and inputs. */
 enum seg_rc seg_part_rebuild(struct seg_part *part, struct seg_error *err) SEG_MUST_CHECK;
 /* Lost, or outcome unknown: memory is dropped; recover before anything else. */
