@@ -16,7 +16,7 @@ enum { ITEMS_MAX = 1000, ITEM_MAX = 200, MAP_KEY_MAX = 128, PATH_PARTS_MAX = 16 
 static enum seg_rc take_item(struct seg_check *c, const struct seg_option *o, const struct seg_node *n,
 			     struct seg_config_list *list)
 {
-	char shown[SEG_CHECK_SHOWN_MAX];
+	char shown[SEG_CHECK_SHOWN_MAX], *copy;
 
 	if (n->kind != SEG_NODE_TEXT)
 		return seg_check_refuse(c, n, o->name, "%s in a list of texts", seg_node_kind_text(n));
@@ -26,10 +26,10 @@ static enum seg_rc take_item(struct seg_check *c, const struct seg_option *o, co
 	for (size_t i = 0; i < list->len; i++)
 		if (strcasecmp(list->items[i], n->text) == 0)
 			return seg_check_refuse(c, n, o->name, "%s is in the list twice (case does not matter)", shown);
-	list->items[list->len] = strdup(n->text);
-	if (!list->items[list->len])
+	copy = strdup(n->text);
+	if (!copy)
 		return seg_check_no_memory(c);
-	list->len++;
+	list->items[list->len++] = copy;
 	return SEG_OK;
 }
 
@@ -43,12 +43,21 @@ static enum seg_rc collect_list(struct seg_check *c, const struct seg_option *o,
 					seg_node_kind_text(n));
 	if (n->len > ITEMS_MAX)
 		return seg_check_refuse(c, n, o->name, "more than 1000 entries");
+	list->len = 0;
 	list->items = calloc(n->len + 1, sizeof(*list->items));
 	if (!list->items)
 		return seg_check_no_memory(c);
 	for (const struct seg_node *i = n->first; i && rc == SEG_OK; i = i->next)
 		rc = take_item(c, o, i, list);
 	return rc;
+}
+
+/* Names with a dot at their end stand for all that begin so. */
+static bool is_reserved(const char *name, const char *key)
+{
+	size_t len = strlen(name);
+
+	return name[len - 1] == '.' ? strncasecmp(name, key, len) == 0 : strcasecmp(name, key) == 0;
 }
 
 static enum seg_rc check_map_key(const struct seg_check *c, const struct seg_option *o, const struct seg_node *n)
@@ -60,7 +69,7 @@ static enum seg_rc check_map_key(const struct seg_check *c, const struct seg_opt
 	if (strlen(n->key) > MAP_KEY_MAX || n->key[strspn(n->key, MAP_KEY_CHARS)] != '\0')
 		return seg_check_refuse(c, &at, o->name, "%s is not the name of a setting", shown);
 	for (size_t i = 0; o->names && o->names[i]; i++) {
-		if (strcasecmp(o->names[i], n->key) != 0)
+		if (!is_reserved(o->names[i], n->key))
 			continue;
 		if (strcmp(n->key, "bootstrap.servers") == 0 || strcmp(n->key, "metadata.broker.list") == 0)
 			return seg_check_refuse(c, &at, o->name, "%s is not set here; set kafka.brokers", shown);

@@ -123,7 +123,7 @@ enum seg_rc seg_check_features(struct seg_check *c, const struct seg_option *o, 
 {
 	struct seg_config_features *all = seg_option_at(o, c->config);
 	enum seg_rc rc = SEG_OK;
-	unsigned preset;
+	unsigned preset = 0;
 
 	if (n->kind == SEG_NODE_TEXT) {
 		rc = take_choice(c, o, n, "preset", seg_preset_names, &preset);

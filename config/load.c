@@ -12,7 +12,7 @@
 enum seg_rc seg_config_load_text(const char *text, size_t len, const char *name, const struct seg_config_checks *checks,
 				 struct seg_config **ret, struct seg_error *err)
 {
-	struct seg_error own;
+	struct seg_error own = {.text = ""};
 	struct seg_check c = {.name = name, .checks = checks, .err = err ? err : &own};
 	struct seg_node *root = NULL;
 	enum seg_rc rc;

@@ -42,14 +42,15 @@ struct seg_option {
 	const char *name; /* dotted */
 	enum seg_option_type type;
 	unsigned flags;
-	size_t offset;		  /* in struct seg_config */
-	const char *def;	  /* default as text (lists: separated by ", "); NULL: derived, see `derived` */
-	const char *derived;	  /* for the docs: "the host's name" */
-	double lo, hi;		  /* numbers, in ms and bytes; both 0 for other types. lo_open: see below */
-	bool lo_open;		  /* lo itself is not allowed */
-	const char *word;	  /* with SEG_OPTION_WORD: "auto", "off" */
-	const char *const *names; /* enum: NULL-terminated; map: keys that are refused, or NULL */
-	const char *help;	  /* one or two sentences, no line breaks */
+	size_t offset;	     /* in struct seg_config */
+	const char *def;     /* default as text (lists: separated by ", "); NULL: derived, see `derived` */
+	const char *derived; /* for the docs: "the host's name" */
+	double lo, hi;	     /* numbers, in ms and bytes; both 0 for other types. lo_open: see below */
+	bool lo_open;	     /* lo itself is not allowed */
+	const char *word;    /* with SEG_OPTION_WORD: "auto", "off" */
+	const char *const
+		*names;	  /* enum: NULL-terminated; map: keys that are refused (`x.`: all that begin so), or NULL */
+	const char *help; /* one or two sentences, no line breaks */
 };
 
 struct seg_option_section {

@@ -20,12 +20,14 @@ struct build {
 
 static enum seg_rc refuse(struct build *b, yaml_mark_t mark, const char *what)
 {
-	return seg_error_set(b->err, SEG_INVALID, "%s:%zu:%zu: %s", b->name, mark.line + 1, mark.column + 1, what);
+	seg_error_set(b->err, SEG_INVALID, "%s:%zu:%zu: %s", b->name, mark.line + 1, mark.column + 1, what);
+	return SEG_INVALID;
 }
 
 static enum seg_rc no_memory(struct build *b)
 {
-	return seg_error_set(b->err, SEG_NO_MEMORY, "%s: out of memory", b->name);
+	seg_error_set(b->err, SEG_NO_MEMORY, "%s: out of memory", b->name);
+	return SEG_NO_MEMORY;
 }
 
 void seg_text_free(char *text)
@@ -173,6 +175,8 @@ static enum seg_rc take_key(struct build *b, const char *text, size_t len, yaml_
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
 			return refuse(b, mark, "a control character in a key");
+	if (b->open->len >= SEG_TREE_KEYS_MAX)
+		return refuse(b, mark, "more than 1000 keys in one map");
 	if (strcmp(text, "<<") == 0)
 		return refuse(b, mark, "merge keys (<<) are not supported; write the values out");
 	for (const struct seg_node *n = b->open->first; n; n = n->next) {

@@ -17,6 +17,7 @@ enum {
 	SEG_TREE_BYTES_MAX = 1 << 20,
 	SEG_TREE_DEPTH_MAX = 16,
 	SEG_TREE_NODES_MAX = 20000,
+	SEG_TREE_KEYS_MAX = 1000,     /* of one map */
 	SEG_TREE_TEXT_MAX = 64 << 10, /* a single scalar, also after ${ENV} is put in */
 	SEG_TREE_KEY_MAX = 200
 };

@@ -151,29 +151,32 @@ static unsigned least(unsigned a, unsigned b)
 	return a < b ? a : b;
 }
 
+enum { EDIT_MAX = 63 };
+
+/* One row of the table of distances: now[j] is that from the first i letters of a to the first j of b. */
+static void edit_row(const char *a, const char *b, size_t i, const unsigned *older, const unsigned *last, unsigned *now)
+{
+	now[0] = (unsigned)i;
+	for (size_t j = 1; b[j - 1]; j++) {
+		int ca = tolower((unsigned char)a[i - 1]), cb = tolower((unsigned char)b[j - 1]);
+
+		now[j] = least(least(now[j - 1], last[j]) + 1, last[j - 1] + (ca != cb));
+		if (i > 1 && j > 1 && ca == tolower((unsigned char)b[j - 2]) && cb == tolower((unsigned char)a[i - 2]))
+			now[j] = least(now[j], older[j - 2] + 1);
+	}
+}
+
 unsigned seg_edit_distance(const char *a, const char *b)
 {
-	enum { MAX = 63 };
-	unsigned row[3][MAX + 1];
+	unsigned row[3][EDIT_MAX + 1] = {{0}};
 	size_t a_len = strlen(a), b_len = strlen(b);
 
-	if (a_len > MAX || b_len > MAX)
+	if (a_len > EDIT_MAX || b_len > EDIT_MAX)
 		return (unsigned)(a_len > b_len ? a_len : b_len);
 	for (size_t j = 0; j <= b_len; j++)
 		row[0][j] = (unsigned)j;
-	for (size_t i = 1; i <= a_len; i++) {
-		unsigned *now = row[i % 3], *last = row[(i + 2) % 3], *older = row[(i + 1) % 3];
-
-		now[0] = (unsigned)i;
-		for (size_t j = 1; j <= b_len; j++) {
-			int ca = tolower((unsigned char)a[i - 1]), cb = tolower((unsigned char)b[j - 1]);
-
-			now[j] = least(least(now[j - 1], last[j]) + 1, last[j - 1] + (ca != cb));
-			if (i > 1 && j > 1 && ca == tolower((unsigned char)b[j - 2]) &&
-			    cb == tolower((unsigned char)a[i - 2]))
-				now[j] = least(now[j], older[j - 2] + 1);
-		}
-	}
+	for (size_t i = 1; i <= a_len; i++)
+		edit_row(a, b, i, row[(i + 1) % 3], row[(i + 2) % 3], row[i % 3]);
 	return row[a_len % 3][b_len];
 }
 

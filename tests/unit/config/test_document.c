@@ -108,8 +108,10 @@ static void test_printed_file_explains_every_key(void **state)
 
 		snprintf(line, sizeof(line), "%s%s: ", o->def ? "" : "# ", dot ? dot + 1 : o->name);
 		at = strstr(at, line);
-		if (!at)
+		if (!at) {
 			fail_msg("%s is not printed in its place", o->name);
+			return;
+		}
 		snprintf(line, sizeof(line), "%.20s", o->help);
 		assert_non_null(strstr(text, line));
 		snprintf(cell, sizeof(cell), "\n| `%s` |", o->name);

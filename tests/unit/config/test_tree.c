@@ -134,6 +134,16 @@ static void assert_bounded_text(char *text, const char *expected)
 	assert_bounded(text, strlen(text), expected);
 }
 
+static char *many_keys(size_t count)
+{
+	char *text = malloc(count * 16 + 1), *at = text;
+
+	assert_non_null(text);
+	for (size_t i = 0; i < count; i++)
+		at += sprintf(at, "key%zu: 1\n", i);
+	return text;
+}
+
 static void test_parse_is_bounded(void **state)
 {
 	char *big = calloc(1, SEG_TREE_BYTES_MAX + 1);
@@ -148,6 +158,7 @@ static void test_parse_is_bounded(void **state)
 	assert_bounded_text(repeat("a:\n ", "- ", 400000, "x"), "nested too deeply");
 	assert_bounded_text(repeat("a: [", "x,", 400000, "]"), "too many values");
 	assert_bounded_text(repeat("a: \"", "xxxxxxxxxxxxxxxx", 5000, "\""), "longer than 64 KiB");
+	assert_bounded_text(many_keys(1001), "t.yaml:1001:1: more than 1000 keys in one map");
 	assert_bounded_text(repeat("", "k", 201, ": 1"), "a key longer than 200 bytes");
 }
 
@@ -156,10 +167,13 @@ static void test_parse_at_the_bounds_is_accepted(void **state)
 	char *text = repeat("a: ", "[", SEG_TREE_DEPTH_MAX - 1, "");
 	char *closed = repeat(text, "]", SEG_TREE_DEPTH_MAX - 1, "\n");
 	char *items = repeat("a: [", "x,", SEG_TREE_NODES_MAX - 2, "]");
+	char *keys = many_keys(SEG_TREE_KEYS_MAX);
 
 	(void)state;
 	seg_tree_free(parse(closed));
 	seg_tree_free(parse(items));
+	seg_tree_free(parse(keys));
+	free(keys);
 	free(text);
 	free(closed);
 	free(items);
