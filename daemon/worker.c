@@ -1,0 +1,279 @@
+#include "daemon/worker_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	POLL_MAX = 1000,
+	IDLE_POLL_MS = 50,
+	RECOVER_POLL_MS = 20,
+	FINISH_MS = 20000,
+	CLOSE_MS = 10000
+};
+
+struct seg_now seg_worker_now(void)
+{
+	return (struct seg_now){.wall_ms = seg_wall_ms(), .mono_ms = seg_monotonic_ms()};
+}
+
+static void set_state(struct seg_worker *w, enum seg_worker_state state)
+{
+	pthread_mutex_lock(&w->lock);
+	w->status.state = state;
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* ---- the loop ---- */
+
+static enum seg_rc poll_input(struct seg_worker *w, int timeout_ms, struct seg_error *err)
+{
+	struct seg_kafka_batch batch = {0};
+	enum seg_rc rc = seg_kafka_input_poll(w->input, timeout_ms, POLL_MAX, &batch, err);
+	if (rc)
+		return rc;
+	w->behind = batch.len == POLL_MAX;
+	if (w->recreate) { /* a callback found out: what is in hand will come again */
+		seg_kafka_input_release(w->input);
+		return SEG_OK;
+	}
+	rc = seg_worker_take_batch(w, &batch, err);
+	seg_kafka_input_release(w->input);
+	if (rc == SEG_ABORT || rc == SEG_RECREATE)
+		rc = seg_worker_txn_failed(w, rc, err);
+	return rc;
+}
+
+static enum seg_rc maintain(struct seg_worker *w, struct seg_error *err)
+{
+	for (int32_t p = 0; p < w->inst->partitions; p++) {
+		struct seg_lane *lane = w->lanes[p];
+		if (!lane || lane->state != SEG_LANE_RUNNING)
+			continue;
+		enum seg_rc rc = seg_shard_maintain(lane->shard, err);
+		if (rc)
+			return seg_error_wrap(err, rc, "store of partition %" PRId32, p);
+	}
+	return SEG_OK;
+}
+
+static int poll_timeout(const struct seg_worker *w, const struct seg_now *now)
+{
+	if (seg_worker_is_recovering(w))
+		return 0;
+	int64_t interval = w->config->commit.interval_ms, left = w->committed_mono_ms + interval - now->mono_ms;
+	if (left > interval)
+		left = interval;
+	if (left < 1 && w->events == 0) /* a commit is due, but there is nothing to commit: wait for records */
+		left = IDLE_POLL_MS;
+	return left > 0 ? (int)left : 0;
+}
+
+static enum seg_rc turn(struct seg_worker *w, struct seg_error *err)
+{
+	struct seg_now now = seg_worker_now();
+	seg_worker_look(w, &now, false);
+	enum seg_rc rc = seg_model_feed_check(w->inst->feed, err);
+	if (!rc && w->recreate)
+		rc = seg_worker_recreate(w, err);
+	if (!rc)
+		rc = seg_worker_recover(w, RECOVER_POLL_MS, err);
+	if (!rc)
+		rc = poll_input(w, poll_timeout(w, &now), err);
+	now = seg_worker_now();
+	if (!rc && !w->recreate)
+		rc = seg_worker_fold_step(w, &now, err);
+	if (!rc && !w->recreate && seg_worker_commit_is_due(w, &now)) {
+		rc = seg_worker_commit(w, err);
+		if (!rc && !w->recreate)
+			rc = maintain(w, err);
+	}
+	if (!rc && !w->recreate)
+		rc = seg_worker_balance(w, err);
+	return rc;
+}
+
+/* ---- beginning and end ---- */
+
+static void name_topics(struct seg_worker *w, const char *ret[SEG_SOURCES + 1])
+{
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		w->topic_of[s] = -1;
+		if (!w->config->sources[s].read)
+			continue;
+		w->topic_of[s] = (int)w->topics_len;
+		w->source_of[w->topics_len] = (enum seg_source)s;
+		ret[w->topics_len++] = w->config->sources[s].topic;
+	}
+	w->sums_topic = w->topics_len;
+	w->source_of[w->topics_len] = SEG_SOURCES;
+	ret[w->topics_len++] = w->config->internals.model_sums;
+}
+
+static enum seg_rc begin(struct seg_worker *w, struct seg_error *err)
+{
+	const char *topics[SEG_SOURCES + 1];
+	name_topics(w, topics);
+	struct seg_kafka_input_options options = {
+		.client = w->inst->client,
+		.group = w->config->group,
+		.instance_id = w->id,
+		.topics = topics,
+		.topics_len = w->topics_len,
+		.events = {seg_worker_assigned, seg_worker_revoked, w},
+	};
+	enum seg_rc rc = seg_kafka_sink_new(w->config, &w->sink, err);
+	if (!rc)
+		rc = seg_intake_new(w->config, w->inst->partitions, &w->intake, err);
+	if (!rc)
+		rc = seg_worker_open_txn(w, err); /* first: our own dead transaction would hold the stable offsets */
+	if (!rc)
+		rc = seg_kafka_input_open(&options, &w->input, err);
+	if (!rc)
+		rc = seg_kafka_input_subscribe(w->input, err);
+	return rc;
+}
+
+static bool all_flushed(const struct seg_worker *w)
+{
+	for (int32_t p = 0; p < w->inst->partitions; p++) {
+		const struct seg_lane *lane = w->lanes[p];
+		if (lane && lane->state == SEG_LANE_RUNNING && !seg_shard_is_flushed(lane->shard))
+			return false;
+	}
+	return true;
+}
+
+/* Commits, ends the running cycle and runs one more, or as much of it as fits. */
+static enum seg_rc finish(struct seg_worker *w, struct seg_error *err)
+{
+	int64_t until = seg_monotonic_ms() + FINISH_MS;
+	enum seg_rc rc = SEG_OK;
+	for (int32_t p = 0; p < w->inst->partitions; p++) {
+		if (w->lanes[p])
+			seg_shard_flush(w->lanes[p]->shard);
+	}
+	while (!rc && !w->recreate && !all_flushed(w) && seg_monotonic_ms() < until) {
+		rc = seg_worker_commit(w, err);
+		if (!rc && !w->recreate)
+			rc = maintain(w, err);
+		atomic_store(&w->beat_mono_ms, seg_monotonic_ms());
+	}
+	if (!rc)
+		seg_log(SEG_LOG_INFO, "checkpoint_at_stop", "worker=%u whole=%s", w->index,
+			!w->recreate && all_flushed(w) ? "yes" : "no");
+	return rc;
+}
+
+static void end(struct seg_worker *w)
+{
+	if (w->input && !seg_kafka_input_close(w->input, CLOSE_MS))
+		seg_log(SEG_LOG_WARN, "consumer_close", "worker=%u the Kafka client did not close", w->index);
+	seg_worker_drop_lanes(w);
+	seg_worker_fold_revoked(w);
+	if (w->reader)
+		seg_kafka_reader_close(w->reader, CLOSE_MS);
+	if (w->txn)
+		seg_txn_close(w->txn, CLOSE_MS);
+	seg_kafka_sink_free(w->sink);
+	seg_intake_free(w->intake);
+	w->input = NULL;
+	w->reader = NULL;
+	w->txn = NULL;
+	w->sink = NULL;
+	w->intake = NULL;
+}
+
+static void *run(void *arg)
+{
+	struct seg_worker *w = arg;
+	struct seg_error err = {0};
+	enum seg_rc rc = begin(w, &err);
+	if (!rc)
+		set_state(w, SEG_WORKER_RUNNING);
+	while (!rc && !seg_worker_is_stopping(w))
+		rc = turn(w, &err);
+	if (rc == SEG_RETRY && seg_worker_is_stopping(w))
+		rc = SEG_OK; /* stopped while it waited for the broker */
+	if (!rc && w->input) {
+		set_state(w, SEG_WORKER_STOPPING);
+		rc = finish(w, &err);
+	}
+	if (rc)
+		w->recreate = true; /* the revoke callback must not commit any more */
+	struct seg_now now = seg_worker_now();
+	seg_worker_look(w, &now, true);
+	end(w);
+	pthread_mutex_lock(&w->lock);
+	w->status.state = rc ? SEG_WORKER_FAILED : SEG_WORKER_STOPPED;
+	if (rc) {
+		snprintf(w->status.error, sizeof(w->status.error), "%s", err.text);
+		w->failed = err;
+		w->failed.rc = rc;
+	}
+	pthread_mutex_unlock(&w->lock);
+	if (rc)
+		seg_log(SEG_LOG_ERROR, "worker_failed", "worker=%u error=\"%s\"", w->index, err.text);
+	return NULL;
+}
+
+static void free_worker(struct seg_worker *w)
+{
+	free(w->lanes);
+	free(w->latencies.items);
+	free(w->status.lanes);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+enum seg_rc seg_worker_start(struct seg_instance *inst, unsigned index, struct seg_worker **ret, struct seg_error *err)
+{
+	struct seg_worker *w = calloc(1, sizeof(*w));
+	if (!w)
+		return seg_error_set(err, SEG_NO_MEMORY, "worker %u: out of memory", index);
+	pthread_mutex_init(&w->lock, NULL);
+	w->inst = inst;
+	w->config = inst->config;
+	w->index = index;
+	w->fold_high = w->fold_model_high = -1;
+	atomic_init(&w->beat_mono_ms, seg_monotonic_ms());
+	w->lanes = calloc((size_t)inst->partitions, sizeof(struct seg_lane *));
+	enum seg_rc rc = SEG_OK;
+	if (!w->lanes)
+		rc = seg_error_set(err, SEG_NO_MEMORY, "worker %u: out of memory", index);
+	else if (!seg_config_worker_id(w->config, index, w->id, sizeof(w->id)))
+		rc = seg_error_set(err, SEG_INVALID, "app and instance: names are too long");
+	int failed = rc ? 0 : pthread_create(&w->thread, NULL, run, w);
+	if (failed)
+		rc = seg_error_set(err, SEG_IO, "worker %u: no thread: %s", index, strerror(failed));
+	if (rc) {
+		free_worker(w);
+		return rc;
+	}
+	*ret = w;
+	return SEG_OK;
+}
+
+void seg_worker_stop(struct seg_worker *w)
+{
+	atomic_store(&w->stop, true);
+}
+
+enum seg_rc seg_worker_join(struct seg_worker *w, struct seg_error *err)
+{
+	pthread_join(w->thread, NULL);
+	enum seg_rc rc = w->failed.rc;
+	if (rc)
+		seg_error_set(err, rc, "%s", w->failed.text);
+	free_worker(w);
+	return rc;
+}
+
+void seg_worker_request_refit(struct seg_worker *w)
+{
+	atomic_store(&w->refit, true);
+}

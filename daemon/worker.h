@@ -1,0 +1,78 @@
+/*
+ * A worker: one thread with one Kafka consumer, one transactional producer and the shards of the partition numbers
+ * assigned to it. The unit of scale; workers share nothing but the instance.
+ */
+#ifndef SEG_DAEMON_WORKER_H
+#define SEG_DAEMON_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/instance.h"
+#include "daemon/shard.h"
+
+/* What a partition number is doing; who moves it on: see the table in worker_lane.c. */
+#define SEG_LANE_TABLE(X)                                                                                             \
+	X(NEW, "new", "assigned; the group's offsets and the logs' ends are asked for")                               \
+	X(CHANGELOG, "recovering", "the changelog is read")                                                           \
+	X(INPUTS, "recovering", "the inputs since replay_from are read again")                                        \
+	X(MODEL, "waiting", "state is right; waits for the model version that the last cut needs")                    \
+	X(RUNNING, "running", "records are taken in and committed")
+
+enum seg_lane_state {
+#define X(id, name, text) SEG_LANE_##id,
+	SEG_LANE_TABLE(X)
+#undef X
+	SEG_LANE_STATES
+};
+
+enum seg_worker_state {
+	SEG_WORKER_STARTING, SEG_WORKER_RUNNING, SEG_WORKER_STOPPING, SEG_WORKER_STOPPED, SEG_WORKER_FAILED,
+	SEG_WORKER_STATES
+};
+extern const char *const seg_worker_state_names[SEG_WORKER_STATES];
+extern const char *const seg_lane_state_names[SEG_LANE_STATES];
+
+struct seg_lane_status {
+	int32_t partition;
+	enum seg_lane_state state;
+	int64_t lag;                    /* records of all sources not yet read, as of the last look; -1: unknown */
+	int64_t stream_time_ms;         /* SEG_NO_TIME */
+	uint64_t seq, customers;
+	int64_t remaining;              /* recovering: records still to read in this phase */
+	double seconds_left;            /* estimated; NAN: unknown */
+};
+
+/* As of the worker's last look at itself (a few times a second). lanes: caller frees. */
+struct seg_worker_status {
+	enum seg_worker_state state;
+	bool fold;                      /* owns <app>-model-sums */
+	int64_t beat_mono_ms;           /* the thread was last seen moving */
+	int64_t busy_since_ms;          /* a call into the producer that has not come back; 0: none */
+	struct seg_shard_counts counts;
+	uint64_t dead_letters[SEG_REFUSALS];
+	uint64_t events;
+	struct seg_lane_status *lanes;
+	size_t lanes_len;
+	char error[512];                /* FAILED: why */
+};
+
+struct seg_worker;
+
+/* Starts the thread. inst is borrowed until join. */
+enum seg_rc seg_worker_start(struct seg_instance *inst, unsigned index, struct seg_worker **ret, struct seg_error *err)
+	SEG_MUST_CHECK;
+
+/* Asks for a clean stop: commit, finish the checkpoint (at most 20 s), release. Returns at once. */
+void seg_worker_stop(struct seg_worker *w);
+
+/* Waits for the end and frees. SEG_OK after a clean stop; else err says why. */
+enum seg_rc seg_worker_join(struct seg_worker *w, struct seg_error *err);
+
+/* False: no memory. Any thread. */
+bool seg_worker_status(struct seg_worker *w, struct seg_worker_status *ret);
+
+/* Any thread: the fold (if this worker has it) refits at its next tick. */
+void seg_worker_request_refit(struct seg_worker *w);
+
+#endif

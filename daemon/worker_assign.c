@@ -1,0 +1,206 @@
+/* What comes and goes with the group's assignments, and making the producer anew. Runs inside poll, on the worker's thread. */
+#include "daemon/worker_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { TRANSACTION_TIMEOUT_MS = 10000, CLOSE_MS = 5000, QUEUE_FACTOR = 4 };
+
+static bool keep_waiting(void *ctx)
+{
+	struct seg_worker *w = ctx;
+	atomic_store(&w->beat_mono_ms, seg_monotonic_ms());
+	return !seg_worker_is_stopping(w);
+}
+
+enum seg_rc seg_worker_open_txn(struct seg_worker *w, struct seg_error *err)
+{
+	const char *topics[SEG_TOPIC_OUTS];
+	seg_output_topics(w->config, topics);
+	struct seg_txn_options options = {
+		.client = w->inst->client,
+		.transactional_id = w->id,
+		.topics = topics,
+		.topics_len = SEG_TOPIC_OUTS,
+		.transaction_timeout_ms = TRANSACTION_TIMEOUT_MS,
+		.queue_messages = (uint32_t)(w->config->commit.max_events * QUEUE_FACTOR),
+		.keep_waiting = keep_waiting,
+		.ctx = w,
+	};
+	enum seg_rc rc = seg_txn_open(&options, &w->txn, err);
+	if (!rc)
+		rc = seg_txn_init(w->txn, err);
+	seg_kafka_sink_use(w->sink, w->txn);
+	return rc;
+}
+
+static struct seg_lane *lane_new(struct seg_worker *w, int32_t partition, struct seg_error *err)
+{
+	struct seg_lane *lane = calloc(1, sizeof(*lane));
+	if (!lane) {
+		seg_error_set(err, SEG_NO_MEMORY, "partition %" PRId32 ": out of memory", partition);
+		return NULL;
+	}
+	lane->partition = partition;
+	lane->state = SEG_LANE_NEW;
+	lane->cut_ticket = SEG_NO_TICKET;
+	if (seg_instance_take(w->inst, partition, w->id, &lane->shard, err)) {
+		free(lane);
+		return NULL;
+	}
+	return lane;
+}
+
+/* All inputs of a partition number must come together, or a customer's events would be split. */
+static enum seg_rc check_together(const struct seg_worker *w, const struct seg_position *list, size_t len,
+				  int32_t partition, struct seg_error *err)
+{
+	uint32_t found = 0;
+	for (size_t i = 0; i < len; i++)
+		found += list[i].partition == partition && list[i].topic != w->sums_topic;
+	uint32_t want = w->topics_len - 1;
+	if (found != want)
+		return seg_error_set(err, SEG_FATAL,
+				     "partition %" PRId32 " of only %u of %u inputs was assigned: do all members of "
+				     "group %s read the same topics, and have these the same number of partitions?",
+				     partition, found, want, w->config->group);
+	return SEG_OK;
+}
+
+enum seg_rc seg_worker_assigned(void *ctx, const struct seg_position *list, size_t len, struct seg_error *err)
+{
+	struct seg_worker *w = ctx;
+	struct seg_position *all = calloc(len ? len : 1, sizeof(*all));
+	if (!all)
+		return seg_error_set(err, SEG_NO_MEMORY, "assignment: out of memory");
+	memcpy(all, list, len * sizeof(*all));
+	for (size_t i = 0; i < len; i++)
+		all[i].offset = 0;
+	enum seg_rc rc = seg_kafka_input_assign(w->input, all, len, err);
+	for (size_t i = 0; !rc && i < len; i++) {
+		int32_t p = list[i].partition;
+		if (list[i].topic == w->sums_topic) {
+			rc = seg_worker_fold_assigned(w, err);
+			continue;
+		}
+		if (p >= w->inst->partitions) {
+			rc = seg_error_set(err, SEG_FATAL, "%s has got more partitions: restart all instances",
+					   w->inst->topics[w->source_of[list[i].topic]]);
+			continue;
+		}
+		if (w->lanes[p])
+			continue;
+		rc = check_together(w, list, len, p, err);
+		if (rc)
+			continue;
+		w->lanes[p] = lane_new(w, p, err);
+		if (!w->lanes[p])
+			rc = err->rc ? err->rc : SEG_FATAL;
+		else
+			seg_log(SEG_LOG_INFO, "assigned", "worker=%u partition=%" PRId32, w->index, p);
+	}
+	free(all);
+	w->committed_mono_ms = seg_monotonic_ms();
+	return rc;
+}
+
+static void remember_counts(struct seg_worker *w, const struct seg_lane *lane)
+{
+	struct seg_shard_counts c;
+	seg_shard_counts(lane->shard, &c);
+	for (int r = 0; r < SEG_REASONS; r++)
+		w->past.changes[r] += c.changes[r];
+	w->past.suppressed += c.suppressed;
+	w->past.accepted += c.accepted;
+	w->past.duplicates += c.duplicates;
+	w->past.identified += c.identified;
+	w->past.erased += c.erased;
+	w->past.evaluated += c.evaluated;
+	w->past.scanned += c.scanned;
+}
+
+/* Back to the instance: with its memory if that is what was committed last, else without. */
+static void park(struct seg_worker *w, struct seg_lane *lane, bool drop)
+{
+	bool whole = !drop && lane->state == SEG_LANE_RUNNING;
+	seg_lane_reset(w, lane);
+	remember_counts(w, lane);
+	if (!whole)
+		seg_shard_drop(lane->shard);
+	seg_instance_park(w->inst, lane->shard);
+	w->lanes[lane->partition] = NULL;
+	seg_metric_hide(seg_meter_partition(w->inst->meters, SEG_METER_STREAM_TIME, lane->partition));
+	free(lane);
+}
+
+enum seg_rc seg_worker_revoked(void *ctx, const struct seg_position *list, size_t len, bool lost,
+			       struct seg_error *err)
+{
+	struct seg_worker *w = ctx;
+	enum seg_rc rc = SEG_OK;
+	if (lost) {
+		seg_log(SEG_LOG_WARN, "assignment_lost", "worker=%u partitions=%zu", w->index, len);
+		w->recreate = true; /* what is open must not be committed by anybody */
+	} else if (!w->recreate) {
+		rc = seg_worker_commit(w, err);
+	}
+	bool drop = lost || w->recreate || rc;
+	for (size_t i = 0; i < len; i++) {
+		if (list[i].topic == w->sums_topic) {
+			seg_worker_fold_revoked(w);
+			continue;
+		}
+		int32_t p = list[i].partition;
+		if (p >= w->inst->partitions || !w->lanes[p])
+			continue;
+		seg_log(SEG_LOG_INFO, lost ? "lost" : "revoked", "worker=%u partition=%" PRId32, w->index, p);
+		park(w, w->lanes[p], drop);
+	}
+	return rc;
+}
+
+void seg_worker_drop_lanes(struct seg_worker *w)
+{
+	for (int32_t p = 0; w->lanes && p < w->inst->partitions; p++) {
+		if (w->lanes[p])
+			park(w, w->lanes[p], true);
+	}
+}
+
+enum seg_rc seg_worker_recreate(struct seg_worker *w, struct seg_error *err)
+{
+	w->recreate = false;
+	seg_log(SEG_LOG_WARN, "producer_recreated", "worker=%u id=%s", w->index, w->id);
+	struct seg_position *list = calloc((size_t)w->inst->partitions * SEG_SOURCES + 1, sizeof(*list));
+	if (!list)
+		return seg_error_set(err, SEG_NO_MEMORY, "producer: out of memory");
+	size_t len = 0;
+	for (int32_t p = 0; p < w->inst->partitions; p++) {
+		struct seg_lane *lane = w->lanes[p];
+		if (!lane)
+			continue;
+		seg_lane_reset(w, lane);
+		seg_shard_drop(lane->shard);
+		for (int s = 0; s < SEG_SOURCES; s++) {
+			if (w->topic_of[s] >= 0)
+				list[len++] = (struct seg_position){.topic = (uint32_t)w->topic_of[s], .partition = p};
+		}
+	}
+	if (w->fold)
+		list[len++] = (struct seg_position){.topic = w->sums_topic, .partition = 0};
+	seg_kafka_input_release(w->input);
+	enum seg_rc rc = len > 0 ? seg_kafka_input_pause(w->input, list, len, err) : SEG_OK;
+	free(list);
+	if (rc)
+		return rc;
+	seg_worker_fold_restart(w);
+	seg_kafka_sink_use(w->sink, NULL);
+	if (!seg_txn_close(w->txn, CLOSE_MS))
+		seg_log(SEG_LOG_WARN, "producer_close", "worker=%u the Kafka client did not close", w->index);
+	w->txn = NULL;
+	return seg_worker_open_txn(w, err);
+}

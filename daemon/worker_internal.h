@@ -1,0 +1,136 @@
+/* Inside of a worker, for daemon/worker*.c only. All of it belongs to the worker's thread but what `lock` guards. */
+#ifndef SEG_DAEMON_WORKER_INTERNAL_H
+#define SEG_DAEMON_WORKER_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "consumers/kafka_input.h"
+#include "daemon/fold.h"
+#include "daemon/intake.h"
+#include "daemon/kafka_sink.h"
+#include "daemon/worker.h"
+
+enum { SEG_MISMATCH_WINDOW = 1000, SEG_MISMATCH_MOST = 10 };
+
+struct seg_lane {
+	int32_t partition;
+	enum seg_lane_state state;
+	struct seg_shard *shard;
+	int64_t again_mono_ms;                  /* NEW: not before this */
+
+	/* recovery */
+	int64_t changelog_from, changelog_high;
+	uint32_t changelog_stream;
+	bool changelog_open;
+	int64_t from[SEG_SOURCES], to[SEG_SOURCES];
+	uint32_t input_stream[SEG_SOURCES];
+	bool input_open[SEG_SOURCES];
+	int64_t input_low[SEG_SOURCES];         /* log starts */
+	int64_t began_mono_ms, phase_mono_ms, reported_mono_ms;
+	uint64_t reread;                        /* records of the phase so far */
+
+	/* running */
+	bool paused[SEG_SOURCES];               /* for being too far ahead */
+	bool sealed;                            /* takes part in the commit under way */
+	uint32_t cut_ticket;
+};
+
+/* How many of the last records of a source had a key that does not fit. */
+struct seg_mismatch {
+	unsigned seen, wrong;
+	bool stopped;
+};
+
+struct seg_latencies {                          /* Kafka timestamps of the records since the last commit */
+	int64_t *items;
+	size_t len, cap;
+};
+
+struct seg_worker {
+	struct seg_instance *inst;
+	const struct seg_config *config;
+	unsigned index;
+	char id[512];                           /* transactional id, group instance id */
+	pthread_t thread;
+	atomic_bool stop, refit;
+
+	struct seg_txn *txn;
+	struct seg_kafka_input *input;
+	struct seg_kafka_reader *reader;        /* of recovery; NULL: none needed yet */
+	struct seg_kafka_sink *sink;
+	struct seg_intake *intake;
+
+	uint32_t topics_len;                    /* of the input: sources that are read, then the sums */
+	enum seg_source source_of[SEG_SOURCES + 1];
+	int topic_of[SEG_SOURCES];              /* -1: not read */
+	uint32_t sums_topic;
+
+	struct seg_lane **lanes;                /* [partitions]; NULL: not ours */
+	struct seg_mismatch mismatch[SEG_SOURCES];
+
+	struct seg_fold *fold;                  /* NULL: not ours */
+	bool fold_ready;                        /* all of <app>-model-sums taken in */
+	bool fold_begun;
+	int64_t fold_high, fold_model_high;     /* ends when it was assigned; -1: not asked yet */
+
+	int64_t committed_mono_ms, first_mono_ms; /* last commit; first record since then, 0: none */
+	size_t events, bytes;                   /* since the last commit */
+	bool behind;                            /* the last poll came back full */
+	struct seg_latencies latencies;
+	struct seg_error failed;                /* in a callback */
+	bool recreate;                          /* outcome unknown or fenced: the producer is to be made anew */
+
+	int64_t looked_mono_ms;                 /* status last made */
+	int64_t lag_mono_ms;
+	struct seg_shard_counts past;           /* of lanes that were given back */
+	uint64_t dead_letters[SEG_REFUSALS], records;
+
+	pthread_mutex_t lock;
+	struct seg_worker_status status;        /* guarded */
+	atomic_llong beat_mono_ms;
+};
+
+struct seg_now seg_worker_now(void);
+static inline bool seg_worker_is_stopping(struct seg_worker *w)
+{
+	return atomic_load(&w->stop);
+}
+
+/* worker_assign.c */
+enum seg_rc seg_worker_assigned(void *ctx, const struct seg_position *list, size_t len, struct seg_error *err);
+enum seg_rc seg_worker_revoked(void *ctx, const struct seg_position *list, size_t len, bool lost,
+			       struct seg_error *err);
+void seg_worker_drop_lanes(struct seg_worker *w);
+/* Drops all memory, makes the producer anew; all lanes and the fold start over. */
+enum seg_rc seg_worker_recreate(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
+enum seg_rc seg_worker_open_txn(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
+
+/* worker_lane.c: brings lanes that are not running a step further. */
+enum seg_rc seg_worker_recover(struct seg_worker *w, int timeout_ms, struct seg_error *err) SEG_MUST_CHECK;
+bool seg_worker_is_recovering(const struct seg_worker *w);
+/* Fills remaining and seconds_left. */
+void seg_lane_progress(const struct seg_worker *w, const struct seg_lane *lane, struct seg_lane_status *ret);
+void seg_lane_reset(struct seg_worker *w, struct seg_lane *lane);
+
+/* worker_records.c */
+enum seg_rc seg_worker_take_batch(struct seg_worker *w, const struct seg_kafka_batch *batch, struct seg_error *err)
+	SEG_MUST_CHECK;
+enum seg_rc seg_worker_balance(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
+
+/* worker_fold.c */
+enum seg_rc seg_worker_fold_step(struct seg_worker *w, const struct seg_now *now, struct seg_error *err) SEG_MUST_CHECK;
+enum seg_rc seg_worker_fold_assigned(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
+void seg_worker_fold_revoked(struct seg_worker *w);
+void seg_worker_fold_restart(struct seg_worker *w);
+
+/* worker_commit.c: one transaction over all running lanes and the fold, if there is anything to commit. After an abort
+ * or an unknown outcome (`recreate`) it returns SEG_OK, having done what follows from it. */
+enum seg_rc seg_worker_commit(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
+/* A record could not be put into the open transaction: SEG_ABORT and SEG_RECREATE are dealt with as in a commit. */
+enum seg_rc seg_worker_txn_failed(struct seg_worker *w, enum seg_rc outcome, struct seg_error *err) SEG_MUST_CHECK;
+bool seg_worker_commit_is_due(const struct seg_worker *w, const struct seg_now *now);
+
+/* worker_status.c */
+void seg_worker_look(struct seg_worker *w, const struct seg_now *now, bool always);
+
+#endif

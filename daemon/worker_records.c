@@ -1,0 +1,176 @@
+/* Records of the inputs: decode, clean, apply, dead letters; and keeping topics together in a backlog. */
+#include "daemon/worker_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { HEADERS_MAX = 64, LATENCIES_MAX = 65536 };
+
+/* For the latency histograms; more than can be kept are left out. */
+static void note_latency(struct seg_worker *w, int64_t timestamp_ms)
+{
+	struct seg_latencies *l = &w->latencies;
+	if (timestamp_ms == SEG_NO_TIME || timestamp_ms <= 0)
+		return;
+	if (l->len == l->cap) {
+		size_t cap = l->cap ? l->cap * 2 : 1024;
+		if (cap > LATENCIES_MAX)
+			return;
+		int64_t *more = realloc(l->items, cap * sizeof(*more));
+		if (!more)
+			return;
+		l->items = more;
+		l->cap = cap;
+	}
+	l->items[l->len++] = timestamp_ms;
+}
+
+static enum seg_rc send_dead_letter(struct seg_worker *w, enum seg_source source, const struct seg_kafka_message *m,
+				    enum seg_refusal refusal, struct seg_error *err)
+{
+	static struct seg_log_limit limit;
+	struct seg_header headers[HEADERS_MAX];
+	struct seg_dead_letter letter = {
+		.key = m->key,
+		.value = m->value,
+		.headers = headers,
+		.headers_len = seg_kafka_message_headers(m, headers, HEADERS_MAX),
+		.topic = w->inst->topics[source],
+		.partition = m->partition,
+		.offset = m->offset,
+		.timestamp_ms = m->timestamp_ms,
+		.reason = seg_refusal_code(refusal),
+		.text = seg_intake_text(w->intake),
+		.schema_id = seg_str_from(seg_intake_schema(w->intake)),
+	};
+	if (letter.schema_id.len == 0)
+		letter.schema_id.ptr = NULL;
+	w->dead_letters[refusal]++;
+	seg_metric_inc(seg_meter_labelled(w->inst->meters, SEG_METER_DEAD_LETTERS, letter.reason, NULL), 1);
+	seg_log_limited(&limit, SEG_LOG_WARN, "dead_letter", "topic=%s partition=%" PRId32 " offset=%" PRId64 " reason=%s",
+			letter.topic, letter.partition, letter.offset, letter.reason);
+	const struct seg_sink *sink = seg_kafka_sink_interface(w->sink);
+	return sink->dead_letter(sink->ctx, &letter, err);
+}
+
+/* Many keys that do not fit mean that customers would be split in two: that source stops. */
+static void watch_mismatch(struct seg_worker *w, enum seg_source source, enum seg_refusal refusal)
+{
+	struct seg_mismatch *mm = &w->mismatch[source];
+	mm->wrong += refusal == SEG_REFUSED_KEY_MISMATCH || refusal == SEG_REFUSED_WRONG_PARTITION;
+	if (mm->wrong > SEG_MISMATCH_MOST && !mm->stopped) {
+		mm->stopped = true;
+		seg_log(SEG_LOG_ERROR, "source_stopped",
+			"source=%s topic=%s text=\"more than 1 %% of 1,000 records have a key that is not the customer id or lie "
+			"in another partition than their key's: give the topic's producers partitioner murmur2_random and the "
+			"customer id as key, then restart\"",
+			seg_source_names[source], w->inst->topics[source]);
+	}
+	if (++mm->seen == SEG_MISMATCH_WINDOW)
+		mm->seen = mm->wrong = 0;
+}
+
+static enum seg_rc take_record(struct seg_worker *w, struct seg_lane *lane, enum seg_source source,
+			       const struct seg_kafka_message *m, int64_t wall_ms, struct seg_error *err)
+{
+	const struct seg_event *event;
+	struct seg_raw raw = {source, m->partition, m->offset, m->timestamp_ms, m->key, m->value};
+	enum seg_refusal refusal = seg_intake_read(w->intake, &raw, &event);
+	watch_mismatch(w, source, refusal);
+	w->events++;
+	w->records++;
+	w->bytes += m->key.len + m->value.len;
+	note_latency(w, m->timestamp_ms);
+	if (refusal == SEG_REFUSED_NOT)
+		return seg_shard_event(lane->shard, event, m->offset, wall_ms, NULL, err);
+	enum seg_rc rc = send_dead_letter(w, source, m, refusal, err);
+	if (!rc)
+		seg_shard_refused(lane->shard, source, m->offset, seg_intake_time(w->intake), wall_ms);
+	return rc;
+}
+
+static enum seg_rc take_message(struct seg_worker *w, const struct seg_kafka_message *m, int64_t wall_ms,
+				struct seg_error *err)
+{
+	if (m->topic == w->sums_topic) {
+		if (!w->fold || m->eof)
+			return SEG_OK;
+		enum seg_rc rc = seg_fold_take(w->fold, m->key, m->value, err);
+		return rc == SEG_SKIP ? SEG_OK : rc;
+	}
+	enum seg_source source = w->source_of[m->topic];
+	struct seg_lane *lane = w->lanes[m->partition];
+	if (!lane || lane->state != SEG_LANE_RUNNING || w->mismatch[source].stopped)
+		return SEG_OK;
+	if (m->eof) {
+		seg_shard_end(lane->shard, source, m->offset);
+		return SEG_OK;
+	}
+	return take_record(w, lane, source, m, wall_ms, err);
+}
+
+enum seg_rc seg_worker_take_batch(struct seg_worker *w, const struct seg_kafka_batch *batch, struct seg_error *err)
+{
+	int64_t wall_ms = seg_wall_ms();
+	uint64_t read[SEG_SOURCES] = {0};
+	enum seg_rc rc = SEG_OK;
+	if (batch->len > 0 && w->first_mono_ms == 0)
+		w->first_mono_ms = seg_monotonic_ms();
+	for (size_t i = 0; !rc && i < batch->len; i++) {
+		const struct seg_kafka_message *m = &batch->items[i];
+		rc = take_message(w, m, wall_ms, err);
+		if (!m->eof && m->topic != w->sums_topic)
+			read[w->source_of[m->topic]]++;
+		if (rc && rc != SEG_ABORT && rc != SEG_RECREATE)
+			seg_error_wrap(err, rc, "topic %u partition %" PRId32 " offset %" PRId64, m->topic,
+				       m->partition, m->offset);
+	}
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		if (read[s] > 0)
+			seg_metric_inc(seg_meter_labelled(w->inst->meters, SEG_METER_EVENTS, w->inst->topics[s], NULL),
+				       read[s]);
+	}
+	return rc;
+}
+
+/* Pauses sources that are more than sync.max_skew ahead of the slowest, resumes them when half of that is left. */
+static enum seg_rc balance_lane(struct seg_worker *w, struct seg_lane *lane, struct seg_error *err)
+{
+	int64_t most = w->config->sync.max_skew_ms;
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		if (w->topic_of[s] < 0)
+			continue;
+		int64_t ahead = seg_stream_time_ahead(seg_shard_time(lane->shard), (enum seg_source)s);
+		bool stopped = w->mismatch[s].stopped;
+		struct seg_position at = {.topic = (uint32_t)w->topic_of[s], .partition = lane->partition, .offset = -1};
+		enum seg_rc rc = SEG_OK;
+		if (!lane->paused[s] && (ahead > most || stopped)) {
+			rc = seg_kafka_input_pause(w->input, &at, 1, err);
+			lane->paused[s] = true;
+		} else if (lane->paused[s] && ahead <= most / 2 && !stopped) {
+			at.offset = seg_part_next(seg_shard_part(lane->shard), (enum seg_source)s);
+			rc = seg_kafka_input_resume(w->input, &at, 1, err);
+			lane->paused[s] = false;
+		}
+		if (rc)
+			return rc;
+	}
+	return SEG_OK;
+}
+
+enum seg_rc seg_worker_balance(struct seg_worker *w, struct seg_error *err)
+{
+	for (int32_t p = 0; p < w->inst->partitions; p++) {
+		struct seg_lane *lane = w->lanes[p];
+		if (!lane || lane->state != SEG_LANE_RUNNING)
+			continue;
+		enum seg_rc rc = balance_lane(w, lane, err);
+		if (rc)
+			return rc;
+	}
+	return SEG_OK;
+}

@@ -1,0 +1,134 @@
+/* What others may see of a worker: a copy made by its thread a few times a second. */
+#include "daemon/worker_internal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+enum { LOOK_MS = 250, LAG_MS = 1000, LAG_ASK_MS = 200 };
+
+const char *const seg_worker_state_names[SEG_WORKER_STATES] = {"starting", "running", "stopping", "stopped", "failed"};
+
+static void add_counts(struct seg_shard_counts *to, const struct seg_shard_counts *from)
+{
+	for (int r = 0; r < SEG_REASONS; r++)
+		to->changes[r] += from->changes[r];
+	to->suppressed += from->suppressed;
+	to->accepted += from->accepted;
+	to->duplicates += from->duplicates;
+	to->identified += from->identified;
+	to->erased += from->erased;
+	to->evaluated += from->evaluated;
+	to->scanned += from->scanned;
+}
+
+/* Records not yet read, from the ends that the consumer knows. */
+static int64_t lane_lag(struct seg_worker *w, struct seg_lane *lane)
+{
+	int64_t total = 0;
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		int64_t low, high;
+		if (w->topic_of[s] < 0)
+			continue;
+		if (seg_kafka_watermarks_query(w->inst->watermarks, w->inst->topics[s], lane->partition, LAG_ASK_MS,
+					       &low, &high, NULL))
+			return -1;
+		int64_t next = seg_part_next(seg_shard_part(lane->shard), (enum seg_source)s);
+		int64_t lag = high > next ? high - (next > low ? next : low) : 0;
+		char partition[16];
+		snprintf(partition, sizeof(partition), "%" PRId32, lane->partition);
+		seg_metric_set(seg_meter_labelled(w->inst->meters, SEG_METER_LAG, w->inst->topics[s], partition),
+			       (double)lag);
+		total += lag;
+	}
+	return total;
+}
+
+static void look_at_lane(struct seg_worker *w, struct seg_lane *lane, bool lag, struct seg_lane_status *ret)
+{
+	struct seg_part_numbers n;
+	seg_part_numbers(seg_shard_part(lane->shard), &n);
+	const struct seg_stream_time *time = seg_shard_time(lane->shard);
+	int64_t known_lag = ret->lag;
+	*ret = (struct seg_lane_status){
+		.partition = lane->partition,
+		.state = lane->state,
+		.lag = lag ? lane_lag(w, lane) : known_lag,
+		.stream_time_ms = time->now_ms,
+		.seq = n.seq,
+		.customers = n.customers,
+		.seconds_left = NAN,
+	};
+	seg_lane_progress(w, lane, ret);
+	struct seg_meters *m = w->inst->meters;
+	char partition[16];
+	snprintf(partition, sizeof(partition), "%" PRId32, lane->partition);
+	seg_metric_set(seg_meter_labelled(m, SEG_METER_RECOVERY, partition, "changelog"),
+		       lane->state == SEG_LANE_CHANGELOG ? (double)ret->remaining : 0);
+	seg_metric_set(seg_meter_labelled(m, SEG_METER_RECOVERY, partition, "inputs"),
+		       lane->state == SEG_LANE_INPUTS ? (double)ret->remaining : 0);
+	if (time->now_ms != SEG_NO_TIME)
+		seg_metric_set(seg_meter_partition(m, SEG_METER_STREAM_TIME, lane->partition),
+			       (double)time->now_ms / 1000.0);
+}
+
+static const struct seg_lane_status *known_lane(const struct seg_worker_status *s, int32_t partition)
+{
+	for (size_t i = 0; i < s->lanes_len; i++) {
+		if (s->lanes[i].partition == partition)
+			return &s->lanes[i];
+	}
+	return NULL;
+}
+
+void seg_worker_look(struct seg_worker *w, const struct seg_now *now, bool always)
+{
+	atomic_store(&w->beat_mono_ms, now->mono_ms);
+	if (!always && now->mono_ms - w->looked_mono_ms < LOOK_MS)
+		return;
+	w->looked_mono_ms = now->mono_ms;
+	bool lag = now->mono_ms - w->lag_mono_ms >= LAG_MS;
+	if (lag)
+		w->lag_mono_ms = now->mono_ms;
+	struct seg_lane_status *lanes = calloc((size_t)w->inst->partitions, sizeof(*lanes));
+	if (!lanes)
+		return;
+	size_t len = 0;
+	struct seg_shard_counts counts = w->past;
+	for (int32_t p = 0; w->lanes && p < w->inst->partitions; p++) {
+		if (!w->lanes[p])
+			continue;
+		const struct seg_lane_status *known = known_lane(&w->status, p);
+		lanes[len].lag = known ? known->lag : -1;
+		look_at_lane(w, w->lanes[p], lag, &lanes[len++]);
+		struct seg_shard_counts c;
+		seg_shard_counts(w->lanes[p]->shard, &c);
+		add_counts(&counts, &c);
+	}
+	pthread_mutex_lock(&w->lock);
+	free(w->status.lanes);
+	w->status.lanes = lanes;
+	w->status.lanes_len = len;
+	w->status.counts = counts;
+	w->status.events = w->records;
+	w->status.fold = w->fold != NULL;
+	memcpy(w->status.dead_letters, w->dead_letters, sizeof(w->dead_letters));
+	pthread_mutex_unlock(&w->lock);
+}
+
+bool seg_worker_status(struct seg_worker *w, struct seg_worker_status *ret)
+{
+	pthread_mutex_lock(&w->lock);
+	*ret = w->status;
+	ret->lanes = malloc((w->status.lanes_len ? w->status.lanes_len : 1) * sizeof(*ret->lanes));
+	bool copied = ret->lanes != NULL;
+	if (copied && w->status.lanes_len > 0)
+		memcpy(ret->lanes, w->status.lanes, w->status.lanes_len * sizeof(*ret->lanes));
+	pthread_mutex_unlock(&w->lock);
+	ret->beat_mono_ms = atomic_load(&w->beat_mono_ms);
+	ret->busy_since_ms = 0;
+	return copied;
+}
