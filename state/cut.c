@@ -41,7 +41,11 @@ enum seg_rc seg_cut_encode(const struct seg_cut *cut, struct seg_buf *buf, struc
 	seg_buf_zigzag(buf, cut->wall_ms);
 	seg_buf_zigzag(buf, cut->changelog_position);
 	put_optional_time(buf, cut->wall_ms, cut->stream_time_ms);
+	if (cut->changelog_position < -1)
+		f.invalid = "an offset that cannot be";
 	for (int s = 0; s < SEG_SOURCES; s++) {
+		if (cut->next[s] < -1 || cut->replay_from[s] < -1)
+			f.invalid = "an offset that cannot be";
 		seg_buf_zigzag(buf, cut->next[s]);
 		seg_buf_zigzag(buf, cut->replay_from[s]);
 		put_optional_time(buf, cut->wall_ms, cut->source_max_time_ms[s]);

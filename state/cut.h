@@ -37,7 +37,8 @@ struct seg_cut {
 /* No offsets, no times, all else 0. */
 void seg_cut_init(struct seg_cut *cut);
 
-/* Appends to buf. SEG_LIMIT: over buf's maximum or no memory. */
+/* Appends to buf, which is as before on failure. SEG_LIMIT: over buf's maximum or no memory; SEG_INVALID: an offset
+ * below -1, too many topic ids, or a name without its end. */
 enum seg_rc seg_cut_encode(const struct seg_cut *cut, struct seg_buf *buf, struct seg_error *err) SEG_MUST_CHECK;
 
 /* SEG_CORRUPT: not a cut; SEG_INVALID: written by a newer version of segmentd. *ret changes only on success. */
