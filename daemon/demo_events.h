@@ -8,7 +8,7 @@
  * and clicks follows from how often, how lately and for how much they really bought, so that segments mean something.
  * Synthetic events have ids that begin with "syn-"; an order is passed on as it is, whatever is wrong with it.
  *
- * Same orders and seed, same events. About 15 MB of memory, 250,000 events from the compiled-in orders. One thread at a
+ * Same orders and seed, same events. About 335,000 events from the compiled-in orders, in 15 MB of memory. One thread at a
  * time; several iterators may live side by side.
  */
 #ifndef SEG_DAEMON_DEMO_EVENTS_H

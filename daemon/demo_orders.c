@@ -183,7 +183,12 @@ static enum seg_rc read_stream(FILE *f, const char *name, struct seg_demo_orders
 	avro_value_iface_t *iface;
 	avro_value_t record;
 	enum seg_rc rc = SEG_NO_MEMORY;
+	char magic[4];
 
+	/* Looked at here because Avro-C leaks memory when it does not find it. */
+	if (fread(magic, 1, sizeof magic, f) != sizeof magic || memcmp(magic, "Obj\1", sizeof magic))
+		return seg_error_set(err, SEG_INVALID, "%s is not an Avro container file", name);
+	rewind(f);
 	if (avro_file_reader_fp(f, name, 0, &reader))
 		return seg_error_set(err, SEG_INVALID, "%s: %s", name, avro_strerror());
 	schema = avro_file_reader_get_writer_schema(reader);
