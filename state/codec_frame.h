@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/profile.h"
+#include "state/codec_bytes.h"
 
 enum { SEG_TAG_OPTIONAL = 0x80 }; /* readers that do not know such a tag pass over it */
 
@@ -58,12 +59,12 @@ enum seg_rc seg_record_section_end(const struct seg_record *r, const char *why, 
  */
 static inline void seg_put_time(struct seg_buf *b, int64_t base, int64_t time_ms)
 {
-	seg_buf_zigzag(b, (int64_t)((uint64_t)base - (uint64_t)time_ms));
+	seg_put_zigzag(b, (int64_t)((uint64_t)base - (uint64_t)time_ms));
 }
 
 static inline int64_t seg_get_time(struct seg_view *v, int64_t base)
 {
-	return (int64_t)((uint64_t)base - (uint64_t)seg_view_zigzag(v));
+	return (int64_t)((uint64_t)base - (uint64_t)seg_get_zigzag(v));
 }
 
 /* A decision's body, the same in a profile (base: last event) and in a record of its own (base: 0). */

@@ -42,7 +42,7 @@ static int64_t get_time(struct reader *r)
 
 static double get_count(struct reader *r)
 {
-	double count = seg_view_f64(r->v);
+	double count = seg_get_f64(r->v);
 	if (!(count >= 0) || isinf(count))
 		wrong(r, "a counter that is not a number");
 	return count;
@@ -51,7 +51,7 @@ static double get_count(struct reader *r)
 /* A number of items that follow. */
 static uint32_t get_len(struct reader *r, uint32_t max)
 {
-	uint64_t len = seg_view_varint(r->v);
+	uint64_t len = seg_get_varint(r->v);
 	if (len > max || len > (uint64_t)(r->v->end - r->v->at)) {
 		wrong(r, "more items than there can be");
 		return 0;
@@ -86,8 +86,8 @@ struct counter_bits {
 
 static void get_counter_bits(struct reader *r, struct counter_bits *bits, unsigned present, unsigned counters)
 {
-	bits->present = seg_view_varint(r->v);
-	bits->ones = seg_view_varint(r->v);
+	bits->present = seg_get_varint(r->v);
+	bits->ones = seg_get_varint(r->v);
 	if (bits->present >> present || bits->ones >> counters || bits->ones & ~bits->present)
 		wrong(r, "unknown counters");
 }
@@ -115,7 +115,7 @@ static void get3(struct reader *r, const struct counter_bits *bits, unsigned at,
 static void read_identity(struct reader *r)
 {
 	int64_t first_ms = SEG_NO_TIME, last_ms = SEG_NO_TIME;
-	unsigned flags = seg_view_u8(r->v);
+	unsigned flags = seg_get_u8(r->v);
 	if (flags > 3)
 		wrong(r, "unknown flags");
 	if (flags & 1)
@@ -140,7 +140,7 @@ static void read_identity(struct reader *r)
 
 static unsigned get_sources(struct reader *r)
 {
-	unsigned mask = seg_view_u8(r->v);
+	unsigned mask = seg_get_u8(r->v);
 	if (mask >> SEG_SOURCES)
 		wrong(r, "unknown sources");
 	return mask;
@@ -152,7 +152,7 @@ static void read_applied(struct reader *r)
 	for (int s = 0; s < SEG_SOURCES; s++) {
 		if (!(mask >> s & 1))
 			continue;
-		uint64_t offset = seg_view_varint(r->v);
+		uint64_t offset = seg_get_varint(r->v);
 		if (offset > INT64_MAX)
 			wrong(r, "a negative offset");
 		r->p->applied[s] = (int64_t)offset;
@@ -168,14 +168,14 @@ static void read_days(struct reader *r, struct seg_orders *o)
 	if (!o->days)
 		return;
 	o->days_len = o->days_cap = len;
-	uint64_t day = (uint64_t)seg_floor_div(r->base, SEG_DAY_MS) - (uint64_t)seg_view_zigzag(r->v);
+	uint64_t day = (uint64_t)seg_floor_div(r->base, SEG_DAY_MS) - (uint64_t)seg_get_zigzag(r->v);
 	for (uint32_t i = len; i-- > 0 && !bad(r);) {
 		if ((int64_t)day < INT32_MIN || (int64_t)day > INT32_MAX)
 			wrong(r, "a purchase day that cannot be");
 		o->days[i] = (int32_t)(int64_t)day;
 		if (i == 0)
 			break;
-		uint64_t gap = seg_view_varint(r->v);
+		uint64_t gap = seg_get_varint(r->v);
 		if (gap > UINT32_MAX)
 			wrong(r, "a purchase day that cannot be");
 		day -= gap + 1;
@@ -184,7 +184,7 @@ static void read_days(struct reader *r, struct seg_orders *o)
 
 static uint64_t get_money(struct reader *r)
 {
-	uint64_t micro = seg_view_varint(r->v);
+	uint64_t micro = seg_get_varint(r->v);
 	if (micro > INT64_MAX)
 		wrong(r, "a negative amount");
 	return micro;
@@ -197,11 +197,11 @@ static void read_orders(struct reader *r)
 		r->no_memory = true;
 		return;
 	}
-	o->purchases = seg_view_varint(r->v);
-	o->refunds = seg_view_varint(r->v);
+	o->purchases = seg_get_varint(r->v);
+	o->refunds = seg_get_varint(r->v);
 	o->purchased_micro = (int64_t)get_money(r);
 	o->refunded_micro = (int64_t)get_money(r);
-	unsigned flags = seg_view_u8(r->v);
+	unsigned flags = seg_get_u8(r->v);
 	struct counter_bits bits = {flags >> 2 & 1, flags >> 3};
 	if (flags >> 4 || bits.ones > bits.present)
 		wrong(r, "unknown flags");
@@ -217,15 +217,15 @@ static void read_orders(struct reader *r)
 
 static void read_sessions(struct reader *r, struct seg_web *web)
 {
-	uint64_t count = seg_view_varint(r->v);
+	uint64_t count = seg_get_varint(r->v);
 	if (count > SEG_SESSION_RUNS) {
 		for (unsigned i = 0; i < SEG_SESSION_BYTES; i++)
-			web->session_bits[i / 8] |= (uint64_t)seg_view_u8(r->v) << i % 8 * 8;
+			web->session_bits[i / 8] |= (uint64_t)seg_get_u8(r->v) << i % 8 * 8;
 		return;
 	}
 	uint64_t at = 0;
 	for (; count > 0 && !bad(r); count--) {
-		uint64_t gap = seg_view_varint(r->v), len = seg_view_varint(r->v);
+		uint64_t gap = seg_get_varint(r->v), len = seg_get_varint(r->v);
 		if (gap >= SEG_SESSION_BUCKETS || len >= SEG_SESSION_BUCKETS || at + gap + len >= SEG_SESSION_BUCKETS) {
 			wrong(r, "sessions beyond 30 days");
 			return;
@@ -272,7 +272,7 @@ static void read_email(struct reader *r)
 		return;
 	}
 	get_counter_bits(r, &bits, BITS, COUNTERS);
-	m->machine_opens = seg_view_varint(r->v);
+	m->machine_opens = seg_get_varint(r->v);
 	if (bits.present == 0 && m->machine_opens == 0)
 		wrong(r, "e-mail without a message");
 	if (bits.present >> LAST_HUMAN & 1)
@@ -288,22 +288,22 @@ static void read_email(struct reader *r)
 /* On the way out the type is set only when what belongs to it is there, so that the profile can be freed any time. */
 static void get_value(struct reader *r, struct seg_value *ret)
 {
-	unsigned type = seg_view_u8(r->v);
+	unsigned type = seg_get_u8(r->v);
 	switch (type) {
 	case SEG_VALUE_NULL:
 		break;
 	case SEG_VALUE_BOOL: {
-		unsigned b = seg_view_u8(r->v);
+		unsigned b = seg_get_u8(r->v);
 		if (b > 1)
 			wrong(r, "a truth value that is neither");
 		ret->b = b != 0;
 		break;
 	}
 	case SEG_VALUE_LONG:
-		ret->i = seg_view_zigzag(r->v);
+		ret->i = seg_get_zigzag(r->v);
 		break;
 	case SEG_VALUE_DOUBLE:
-		ret->d = seg_view_f64(r->v);
+		ret->d = seg_get_f64(r->v);
 		break;
 	case SEG_VALUE_STRING:
 		ret->s = get_str(r, SEG_VALUE_BYTES);
@@ -347,7 +347,7 @@ static void read_attributes(struct reader *r)
 		item->name = get_str(r, SEG_NAME_BYTES);
 		check_order(r, item->name, &before, &before_hash);
 		item->time_ms = get_time(r);
-		item->id_hash = seg_view_u64le(r->v);
+		item->id_hash = seg_get_u64(r->v);
 		get_value(r, &item->value);
 	}
 }
@@ -365,7 +365,7 @@ static void read_consents(struct reader *r)
 		consent->purpose = get_str(r, SEG_NAME_BYTES);
 		check_order(r, consent->purpose, &before, &before_hash);
 		consent->time_ms = get_time(r);
-		unsigned granted = seg_view_u8(r->v);
+		unsigned granted = seg_get_u8(r->v);
 		if (granted > 1)
 			wrong(r, "a truth value that is neither");
 		consent->granted = granted != 0;
@@ -382,11 +382,11 @@ static void read_window(struct reader *r, struct seg_window *w)
 		struct seg_seen *item = &w->items[i];
 		if (i + 1 == len) {
 			item->time_ms = get_time(r);
-			item->hash = seg_view_u64le(r->v);
+			item->hash = seg_get_u64(r->v);
 			continue;
 		}
-		uint64_t back = seg_view_varint(r->v);
-		item->hash = seg_view_u64le(r->v);
+		uint64_t back = seg_get_varint(r->v);
+		item->hash = seg_get_u64(r->v);
 		if (back > (uint64_t)item[1].time_ms - (uint64_t)SEG_TIME_MIN ||
 		    (back == 0 && item->hash >= item[1].hash))
 			wrong(r, "a window out of order");
@@ -405,9 +405,9 @@ static void read_windows(struct reader *r)
 static void read_contribution(struct reader *r)
 {
 	struct seg_contribution *c = &r->p->contribution;
-	c->basis = seg_view_varint(r->v);
-	c->cluster = seg_view_varint(r->v);
-	c->promotion = seg_view_varint(r->v);
+	c->basis = seg_get_varint(r->v);
+	c->cluster = seg_get_varint(r->v);
+	c->promotion = seg_get_varint(r->v);
 	c->evaluated_at_ms = seg_get_time(r->v, r->base);
 	if (c->basis == 0)
 		wrong(r, "a contribution without a basis");
@@ -416,7 +416,7 @@ static void read_contribution(struct reader *r)
 		return;
 	c->len = len;
 	for (uint32_t i = 0; i < len && !bad(r); i++) {
-		uint64_t x = seg_view_varint(r->v);
+		uint64_t x = seg_get_varint(r->v);
 		if (x > UINT32_MAX)
 			wrong(r, "a value that is too large");
 		uint32_t zigzag = (uint32_t)(x - 1);

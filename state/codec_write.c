@@ -59,7 +59,7 @@ static void put_count(struct writer *w, double count)
 {
 	if (!(count >= 0) || isinf(count))
 		refuse(w, "a counter that is not a number");
-	seg_buf_f64(w->buf, count);
+	seg_put_f64(w->buf, count);
 }
 
 /* Counters of one section are numbered; most stand at a single event, and two bits and the time say all. */
@@ -105,8 +105,8 @@ static void put1(struct writer *w, const struct seg_decayed1 *c)
 
 static void put_counter_bits(struct writer *w, const struct counter_bits *bits)
 {
-	seg_buf_varint(w->buf, bits->present);
-	seg_buf_varint(w->buf, bits->ones);
+	seg_put_varint(w->buf, bits->present);
+	seg_put_varint(w->buf, bits->ones);
 }
 
 static void write_identity(struct writer *w, const struct seg_profile *p)
@@ -114,7 +114,7 @@ static void write_identity(struct writer *w, const struct seg_profile *p)
 	if (p->id.len == 0 || p->id.len > SEG_CUSTOMER_ID_BYTES)
 		refuse(w, "a customer id that is empty or too long");
 	seg_section_begin(&w->frame, SEG_TAG_IDENTITY);
-	seg_buf_u8(w->buf, (uint8_t)((p->last_ms != SEG_NO_TIME) | (p->first_ms != SEG_NO_TIME) << 1));
+	seg_put_u8(w->buf, (uint8_t)((p->last_ms != SEG_NO_TIME) | (p->first_ms != SEG_NO_TIME) << 1));
 	w->base = 0;
 	put_known_time(w, p->last_ms);
 	w->base = p->last_ms != SEG_NO_TIME ? p->last_ms : 0;
@@ -134,10 +134,10 @@ static void write_applied(struct writer *w, const struct seg_profile *p)
 	if (!mask)
 		return;
 	seg_section_begin(&w->frame, SEG_TAG_APPLIED);
-	seg_buf_u8(w->buf, (uint8_t)mask);
+	seg_put_u8(w->buf, (uint8_t)mask);
 	for (int s = 0; s < SEG_SOURCES; s++)
 		if (p->applied[s] >= 0)
-			seg_buf_varint(w->buf, (uint64_t)p->applied[s]);
+			seg_put_varint(w->buf, (uint64_t)p->applied[s]);
 	seg_section_end(&w->frame);
 }
 
@@ -145,15 +145,15 @@ static void write_days(struct writer *w, const struct seg_orders *o)
 {
 	if (o->days_len > SEG_PURCHASE_DAYS)
 		refuse(w, "too many purchase days");
-	seg_buf_varint(w->buf, o->days_len);
+	seg_put_varint(w->buf, o->days_len);
 	for (uint32_t i = o->days_len; i-- > 0;) {
 		if (i + 1 == o->days_len) {
-			seg_buf_zigzag(w->buf, seg_floor_div(w->base, SEG_DAY_MS) - o->days[i]);
+			seg_put_zigzag(w->buf, seg_floor_div(w->base, SEG_DAY_MS) - o->days[i]);
 			continue;
 		}
 		if (o->days[i] >= o->days[i + 1])
 			refuse(w, "purchase days out of order");
-		seg_buf_varint(w->buf, (uint64_t)((int64_t)o->days[i + 1] - o->days[i] - 1));
+		seg_put_varint(w->buf, (uint64_t)((int64_t)o->days[i + 1] - o->days[i] - 1));
 	}
 }
 
@@ -166,11 +166,11 @@ static void write_orders(struct writer *w, const struct seg_orders *o)
 	struct counter_bits bits = {0};
 	note1(&bits, 0, &o->decayed_60d);
 	seg_section_begin(&w->frame, SEG_TAG_ORDERS);
-	seg_buf_varint(w->buf, o->purchases);
-	seg_buf_varint(w->buf, o->refunds);
-	seg_buf_varint(w->buf, (uint64_t)o->purchased_micro);
-	seg_buf_varint(w->buf, (uint64_t)o->refunded_micro);
-	seg_buf_u8(w->buf, (uint8_t)((o->first_ms != SEG_NO_TIME) | (o->last_ms != SEG_NO_TIME) << 1 |
+	seg_put_varint(w->buf, o->purchases);
+	seg_put_varint(w->buf, o->refunds);
+	seg_put_varint(w->buf, (uint64_t)o->purchased_micro);
+	seg_put_varint(w->buf, (uint64_t)o->refunded_micro);
+	seg_put_u8(w->buf, (uint8_t)((o->first_ms != SEG_NO_TIME) | (o->last_ms != SEG_NO_TIME) << 1 |
 				     bits.present << 2 | bits.ones << 3));
 	put_known_time(w, o->first_ms);
 	put_known_time(w, o->last_ms);
@@ -207,15 +207,15 @@ static void write_sessions(struct writer *w, const struct seg_web *web)
 		end = i;
 		count++;
 	}
-	seg_buf_varint(w->buf, count);
+	seg_put_varint(w->buf, count);
 	if (count > SEG_SESSION_RUNS) {
 		for (unsigned i = 0; i < SEG_SESSION_BYTES; i++)
-			seg_buf_u8(w->buf, (uint8_t)(web->session_bits[i / 8] >> i % 8 * 8));
+			seg_put_u8(w->buf, (uint8_t)(web->session_bits[i / 8] >> i % 8 * 8));
 		return;
 	}
 	for (unsigned i = 0; i < count; i++) {
-		seg_buf_varint(w->buf, runs[i].gap);
-		seg_buf_varint(w->buf, runs[i].len - 1);
+		seg_put_varint(w->buf, runs[i].gap);
+		seg_put_varint(w->buf, runs[i].len - 1);
 	}
 }
 
@@ -263,7 +263,7 @@ static void write_email(struct writer *w, const struct seg_email *m)
 		return;
 	seg_section_begin(&w->frame, SEG_TAG_EMAIL);
 	put_counter_bits(w, &bits);
-	seg_buf_varint(w->buf, m->machine_opens);
+	seg_put_varint(w->buf, m->machine_opens);
 	put_known_time(w, m->last_human_ms);
 	put_known_time(w, m->last_click_ms);
 	for (int i = 1; i < SEG_EMAIL_KINDS; i++)
@@ -275,18 +275,18 @@ static void write_email(struct writer *w, const struct seg_email *m)
 
 static void put_value(struct writer *w, const struct seg_value *v)
 {
-	seg_buf_u8(w->buf, (uint8_t)v->type);
+	seg_put_u8(w->buf, (uint8_t)v->type);
 	switch (v->type) {
 	case SEG_VALUE_NULL:
 		return;
 	case SEG_VALUE_BOOL:
-		seg_buf_u8(w->buf, v->b);
+		seg_put_u8(w->buf, v->b);
 		return;
 	case SEG_VALUE_LONG:
-		seg_buf_zigzag(w->buf, v->i);
+		seg_put_zigzag(w->buf, v->i);
 		return;
 	case SEG_VALUE_DOUBLE:
-		seg_buf_f64(w->buf, v->d);
+		seg_put_f64(w->buf, v->d);
 		return;
 	case SEG_VALUE_STRING:
 		if (v->s.len > SEG_VALUE_BYTES)
@@ -309,13 +309,13 @@ static void write_attributes(struct writer *w, const struct seg_attributes *a)
 	if (a->len > SEG_ATTRIBUTES_MAX)
 		refuse(w, "too many attributes");
 	seg_section_begin(&w->frame, SEG_TAG_ATTRIBUTES);
-	seg_buf_varint(w->buf, a->len);
+	seg_put_varint(w->buf, a->len);
 	for (uint32_t i = 0; i < a->len; i++) {
 		if (i > 0 && !in_order(a->items[i - 1].name, a->items[i].name))
 			refuse(w, "attributes out of order");
 		put_name(w, a->items[i].name);
 		put_time(w, a->items[i].time_ms);
-		seg_buf_u64le(w->buf, a->items[i].id_hash);
+		seg_put_u64(w->buf, a->items[i].id_hash);
 		put_value(w, &a->items[i].value);
 	}
 	seg_section_end(&w->frame);
@@ -328,13 +328,13 @@ static void write_consents(struct writer *w, const struct seg_attributes *a)
 	if (a->consents_len > SEG_CONSENTS_MAX)
 		refuse(w, "too many consents");
 	seg_section_begin(&w->frame, SEG_TAG_CONSENTS);
-	seg_buf_varint(w->buf, a->consents_len);
+	seg_put_varint(w->buf, a->consents_len);
 	for (uint32_t i = 0; i < a->consents_len; i++) {
 		if (i > 0 && !in_order(a->consents[i - 1].purpose, a->consents[i].purpose))
 			refuse(w, "consents out of order");
 		put_name(w, a->consents[i].purpose);
 		put_time(w, a->consents[i].time_ms);
-		seg_buf_u8(w->buf, a->consents[i].granted);
+		seg_put_u8(w->buf, a->consents[i].granted);
 	}
 	seg_section_end(&w->frame);
 }
@@ -343,7 +343,7 @@ static void write_window(struct writer *w, const struct seg_window *window)
 {
 	if (window->len > SEG_WINDOW_MAX)
 		refuse(w, "a window that is too long");
-	seg_buf_varint(w->buf, window->len);
+	seg_put_varint(w->buf, window->len);
 	for (uint32_t i = window->len; i-- > 0;) {
 		const struct seg_seen *item = &window->items[i], *newer = item + 1;
 		if (i + 1 == window->len) {
@@ -352,9 +352,9 @@ static void write_window(struct writer *w, const struct seg_window *window)
 			if (item->time_ms < SEG_TIME_MIN || item->time_ms > newer->time_ms ||
 			    (item->time_ms == newer->time_ms && item->hash >= newer->hash))
 				refuse(w, "a window out of order");
-			seg_buf_varint(w->buf, (uint64_t)newer->time_ms - (uint64_t)item->time_ms);
+			seg_put_varint(w->buf, (uint64_t)newer->time_ms - (uint64_t)item->time_ms);
 		}
-		seg_buf_u64le(w->buf, item->hash);
+		seg_put_u64(w->buf, item->hash);
 	}
 }
 
@@ -366,7 +366,7 @@ static void write_windows(struct writer *w, const struct seg_profile *p)
 	if (!mask)
 		return;
 	seg_section_begin(&w->frame, SEG_TAG_WINDOWS);
-	seg_buf_u8(w->buf, (uint8_t)mask);
+	seg_put_u8(w->buf, (uint8_t)mask);
 	for (int s = 0; s < SEG_SOURCES; s++)
 		if (p->seen[s].len > 0)
 			write_window(w, &p->seen[s]);
@@ -391,14 +391,14 @@ static void write_contribution(struct writer *w, const struct seg_contribution *
 	if (c->len > SEG_CONTRIBUTION_MAX)
 		refuse(w, "a contribution of too many values");
 	seg_section_begin(&w->frame, SEG_TAG_CONTRIBUTION);
-	seg_buf_varint(w->buf, c->basis);
-	seg_buf_varint(w->buf, c->cluster);
-	seg_buf_varint(w->buf, c->promotion);
+	seg_put_varint(w->buf, c->basis);
+	seg_put_varint(w->buf, c->cluster);
+	seg_put_varint(w->buf, c->promotion);
 	seg_put_time(w->buf, w->base, c->evaluated_at_ms);
-	seg_buf_varint(w->buf, c->len);
+	seg_put_varint(w->buf, c->len);
 	for (uint32_t i = 0; i < c->len; i++) {
 		uint32_t zigzag = (uint32_t)c->values[i] << 1 ^ (uint32_t)(c->values[i] >> 31);
-		seg_buf_varint(w->buf, c->values[i] == SEG_MISSING ? 0 : (uint64_t)zigzag + 1);
+		seg_put_varint(w->buf, c->values[i] == SEG_MISSING ? 0 : (uint64_t)zigzag + 1);
 	}
 	seg_section_end(&w->frame);
 }
