@@ -43,9 +43,11 @@ static enum seg_rc table_init(struct table *t, const struct seg_match_input *in,
 	if (!t->both || !t->in_old || !t->in_new || !t->cost || !t->column || !t->taken)
 		return seg_error_set(err, SEG_NO_MEMORY, "matching: out of memory (%u x %u)", in->new_k, in->old_k);
 	for (size_t i = 0; i < in->n; i++) {
+		t->in_new[in->new_labels[i]]++;
+		if (in->old_k == 0)
+			continue;
 		t->both[(size_t)in->new_labels[i] * in->old_k + in->old_labels[i]]++;
 		t->in_old[in->old_labels[i]]++;
-		t->in_new[in->new_labels[i]]++;
 	}
 	return SEG_OK;
 }

@@ -1,0 +1,167 @@
+/* Silhouettes, Davies-Bouldin, adjusted Rand index, the scaler and the choice of k. */
+#include "tests/support/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "segmenter/choose_k.h"
+#include "segmenter/scaler.h"
+#include "segmenter/silhouette.h"
+
+static void test_silhouette_by_hand(void **state)
+{
+	/* Rows 0, 1 | 10, 12 on a line. */
+	const double x[] = {0, 1, 10, 12}, expected = (10.0 / 11 + 9.0 / 10 + (9.5 - 2) / 9.5 + (11.5 - 2) / 11.5) / 4;
+	const uint32_t labels[] = {0, 0, 1, 1}, one[] = {0, 0, 0, 0};
+	double s;
+
+	(void)state;
+	assert_ok(seg_silhouette(x, 4, 1, labels, 2, 100, &s, NULL));
+	assert_near(s, expected, 1e-12);
+	assert_int_equal(seg_silhouette(x, 4, 1, one, 2, 100, &s, NULL), SEG_INVALID);
+}
+
+static void test_davies_bouldin_by_hand(void **state)
+{
+	/* Spreads .5 and 1, centroids .5 and 11. */
+	const double distance2[] = {0.25, 0.25, 1, 1}, centroids[] = {0.5, 11, 100};
+	const uint32_t labels[] = {0, 0, 1, 1};
+
+	(void)state;
+	assert_near(seg_davies_bouldin(labels, distance2, 4, centroids, 1, 3), 1.5 / 10.5, 1e-12);
+	assert_true(isnan(seg_davies_bouldin(labels, distance2, 2, centroids, 1, 3)));
+}
+
+static void test_adjusted_rand_by_hand(void **state)
+{
+	/* sklearn.metrics.adjusted_rand_score gives these. */
+	const uint32_t a[] = {0, 0, 1, 1}, b[] = {1, 1, 0, 0}, c[] = {0, 0, 1, 2}, d[] = {0, 1, 0, 1};
+
+	(void)state;
+	assert_near(seg_adjusted_rand(a, 2, b, 2, 4), 1, 1e-12);
+	assert_near(seg_adjusted_rand(a, 2, c, 3, 4), 0.5714285714285715, 1e-12);
+	assert_near(seg_adjusted_rand(a, 2, d, 2, 4), -0.5, 1e-12);
+}
+
+static struct seg_basis one_feature(enum seg_scaler_kind scaler, enum seg_impute impute)
+{
+	struct seg_basis b = {.len = 1};
+
+	b.features[0].config.weight = 2;
+	b.features[0].config.scaler = scaler;
+	b.features[0].config.impute = impute;
+	return b;
+}
+
+static void test_scaler_fits_and_falls_back(void **state)
+{
+	const double rows[] = {1, NAN, 3, 5, 7}, flat[] = {4, 4, 4, 4, 9}, same[] = {4, 4, NAN};
+	struct seg_basis z = one_feature(SEG_SCALER_Z, SEG_IMPUTE_MEAN);
+	struct seg_basis robust = one_feature(SEG_SCALER_ROBUST, SEG_IMPUTE_MODE);
+	struct seg_scale s;
+	double v[5];
+
+	(void)state;
+	assert_ok(seg_scaler_fit(&z, rows, 5, &s, NULL));
+	assert_near(s.mean, 4, 0);
+	assert_near(s.imputed, 4, 0);
+	assert_near(s.scale, sqrt(5), 1e-15);
+	seg_scaler_apply(&s, 1, rows, 5, v);
+	assert_near(v[0], -3 / sqrt(5) * 2, 1e-15);
+	assert_near(v[1], 0, 0);
+	seg_scaler_invert(&s, 1, v, 5, v);
+	assert_near(v[4], 7, 1e-14);
+	assert_ok(seg_scaler_fit(&robust, rows, 5, &s, NULL));
+	assert_near(s.mean, 4, 0);
+	assert_near(s.scale, 3 / 1.3489795003921634, 1e-12);
+	/* Quartiles coincide: the standard deviation; constant: 1. */
+	assert_ok(seg_scaler_fit(&robust, flat, 5, &s, NULL));
+	assert_near(s.mean, 4, 0);
+	assert_near(s.scale, 2, 1e-15);
+	assert_near(s.imputed, 4, 0);
+	assert_ok(seg_scaler_fit(&z, same, 3, &s, NULL));
+	assert_near(s.scale, 1, 0);
+	assert_ok(seg_scaler_fit(&z, rows + 1, 1, &s, NULL));
+	assert_near(s.scale, 1, 0);
+}
+
+/* Round blobs at the corners of a grid, in random order. */
+static double *blobs(uint32_t k, size_t n, double sd, uint64_t seed)
+{
+	double *x = malloc(n * 2 * sizeof(*x));
+	struct seg_rng rng;
+
+	assert_non_null(x);
+	seg_rng_init(&rng, seed);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t blob = seg_rng_below(&rng, k);
+		x[2 * i] = 10.0 * (double)(blob % 3) + sd * seg_rng_normal(&rng);
+		x[2 * i + 1] = 10.0 * (double)(blob / 3) + sd * seg_rng_normal(&rng);
+	}
+	return x;
+}
+
+static void test_choose_k_finds_the_blobs(void **state)
+{
+	struct seg_k_choice choice;
+
+	(void)state;
+	for (uint32_t k = 4; k <= 7; k++) {
+		double *x = blobs(k, 1500, 0.8, k);
+		assert_ok(seg_choose_k(x, 1500, 2, 2, 9, 0, 1, &choice, NULL));
+		assert_int_equal(choice.k, k);
+		assert_true(choice.silhouette > 0.7 && choice.stability > 0.95);
+		/* The current k is left when the data say otherwise. */
+		assert_ok(seg_choose_k(x, 1500, 2, 2, 9, 9, 1, &choice, NULL));
+		assert_int_equal(choice.k, k);
+		free(x);
+	}
+}
+
+static void test_choose_k_bounds_are_checked(void **state)
+{
+	struct seg_k_choice choice;
+	double x[] = {1, 1, 1, 1};
+
+	(void)state;
+	assert_int_equal(seg_choose_k(x, 4, 1, 0, 3, 0, 1, &choice, NULL), SEG_INVALID);
+	assert_int_equal(seg_choose_k(x, 4, 1, 4, 3, 0, 1, &choice, NULL), SEG_INVALID);
+	/* Nothing to tell apart: the least. */
+	assert_ok(seg_choose_k(x, 4, 1, 2, 3, 0, 1, &choice, NULL));
+	assert_int_equal(choice.k, 2);
+}
+
+static void test_choose_k_same_seed_same_answer(void **state)
+{
+	double *x = blobs(5, 800, 4, 3);
+	struct seg_k_choice a, b;
+
+	(void)state;
+	assert_ok(seg_choose_k(x, 800, 2, 2, 8, 0, 7, &a, NULL));
+	assert_ok(seg_choose_k(x, 800, 2, 2, 8, 0, 7, &b, NULL));
+	assert_int_equal(a.k, b.k);
+	assert_memory_equal(&a.silhouette, &b.silhouette, sizeof(double));
+	assert_memory_equal(&a.stability, &b.stability, sizeof(double));
+	/* What is current stays while it is within the slack and stable. */
+	if (a.stability >= SEG_STABILITY_LEAST) {
+		assert_ok(seg_choose_k(x, 800, 2, 2, 8, a.k, 7, &b, NULL));
+		assert_int_equal(a.k, b.k);
+	}
+	free(x);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_silhouette_by_hand),
+		cmocka_unit_test(test_davies_bouldin_by_hand),
+		cmocka_unit_test(test_adjusted_rand_by_hand),
+		cmocka_unit_test(test_scaler_fits_and_falls_back),
+		cmocka_unit_test(test_choose_k_finds_the_blobs),
+		cmocka_unit_test(test_choose_k_bounds_are_checked),
+		cmocka_unit_test(test_choose_k_same_seed_same_answer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
