@@ -11,6 +11,7 @@
 #include "base/outputs.h"
 #include "base/reasons.h"
 #include "config/config.h"
+#include "consumers/decoder.h"
 
 struct seg_intake;
 
@@ -31,6 +32,12 @@ void seg_intake_free(struct seg_intake *in);
  * had from the functions below, until the next call.
  */
 enum seg_refusal seg_intake_read(struct seg_intake *in, const struct seg_raw *raw, const struct seg_event **ret);
+
+/* The second stage alone, for a record that was decoded elsewhere (replay): the timestamp is the event time. */
+enum seg_refusal seg_intake_clean(struct seg_intake *in, struct seg_event *e);
+
+/* The first stage's settings of a source; what they point to is the intake's. */
+const struct seg_decoder_options *seg_intake_decoding(const struct seg_intake *in, enum seg_source source);
 
 /* Of the record read last: why it was refused, in words; its schema's id ("" if it has none); its event time if that
  * could be read, else SEG_NO_TIME. */

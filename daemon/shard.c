@@ -218,6 +218,12 @@ void seg_shard_end(struct seg_shard *shard, enum seg_source source, int64_t next
 	seg_part_advance(shard->part, source, next);
 }
 
+void seg_shard_clock(struct seg_shard *shard, int64_t stream_ms)
+{
+	if (stream_ms > shard->time.now_ms)
+		shard->time.now_ms = stream_ms;
+}
+
 /* ---- commit ---- */
 
 static void use_model(struct seg_shard *shard, const struct seg_model *model)

@@ -70,6 +70,9 @@ void seg_shard_refused(struct seg_shard *shard, enum seg_source source, int64_t 
 /* The end of a source's log; `next` is the position there, transaction markers included. */
 void seg_shard_end(struct seg_shard *shard, enum seg_source source, int64_t next);
 
+/* Replay's clock: stream time is at least this, whatever the events say. */
+void seg_shard_clock(struct seg_shard *shard, int64_t stream_ms);
+
 /* Moves stream time, scans who is due, takes out who has expired. model may be NULL. */
 enum seg_rc seg_shard_prepare(struct seg_shard *shard, const struct seg_model *model, const struct seg_now *now,
 			      struct seg_error *err) SEG_MUST_CHECK;

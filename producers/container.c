@@ -37,12 +37,12 @@ static void release(struct seg_container *c)
 	free(c);
 }
 
-static enum seg_rc start(struct seg_container *c, struct seg_error *err)
+static enum seg_rc start(struct seg_container *c, const char *schema, struct seg_error *err)
 {
-	const char *text = seg_schema_text(seg_output_names[c->output]);
+	const char *text = seg_schema_text(schema);
 
-	if (avro_schema_from_json_length(text, strlen(text), &c->schema))
-		return seg_error_set(err, SEG_INVALID, "schema %s: %s", seg_output_names[c->output], avro_strerror());
+	if (!text || avro_schema_from_json_length(text, strlen(text), &c->schema))
+		return seg_error_set(err, SEG_INVALID, "schema %s: %s", schema, text ? avro_strerror() : "there is none");
 	errno = 0;
 	c->file = fopen(c->path, "wbx");
 	if (!c->file)
@@ -56,8 +56,8 @@ static enum seg_rc start(struct seg_container *c, struct seg_error *err)
 	return SEG_OK;
 }
 
-enum seg_rc seg_container_open(const char *path, enum seg_output output, struct seg_container **ret,
-			       struct seg_error *err)
+static enum seg_rc open_container(const char *path, enum seg_output output, const char *schema,
+				  struct seg_container **ret, struct seg_error *err)
 {
 	size_t size = strlen(path) + 1;
 	struct seg_container *c = calloc(1, sizeof *c + size);
@@ -68,13 +68,27 @@ enum seg_rc seg_container_open(const char *path, enum seg_output output, struct 
 	memcpy(c->path, path, size);
 	c->output = output;
 	seg_buf_init(&c->body, RECORD_BYTES);
-	rc = start(c, err);
+	rc = start(c, schema, err);
 	if (rc != SEG_OK) {
 		release(c);
 		return rc;
 	}
 	*ret = c;
 	return SEG_OK;
+}
+
+enum seg_rc seg_container_open(const char *path, enum seg_output output, struct seg_container **ret,
+			       struct seg_error *err)
+{
+	return open_container(path, output, seg_output_names[output], ret, err);
+}
+
+enum seg_rc seg_container_write_empty(const char *path, const char *schema, struct seg_error *err)
+{
+	struct seg_container *c;
+	enum seg_rc rc = open_container(path, SEG_OUTPUTS, schema, &c, err);
+
+	return rc ? rc : seg_container_close(c, err);
 }
 
 enum seg_rc seg_container_append(struct seg_container *c, const void *record, struct seg_error *err)

@@ -45,6 +45,9 @@ SEG_MUST_CHECK enum seg_rc seg_container_open(const char *path, enum seg_output 
 	struct seg_error *err);
 SEG_MUST_CHECK enum seg_rc seg_container_append(struct seg_container *c, const void *record, struct seg_error *err);
 
+/* A container file without records, of any shipped schema ("campaign_trigger"): an output nothing is written to yet. */
+SEG_MUST_CHECK enum seg_rc seg_container_write_empty(const char *path, const char *schema, struct seg_error *err);
+
 /* Flushes and closes; frees c in any case. NULL is fine. */
 enum seg_rc seg_container_close(struct seg_container *c, struct seg_error *err);
 
