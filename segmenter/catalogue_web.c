@@ -23,7 +23,7 @@ struct sessions {
 };
 
 /* Runs of the bitmap's bits that are younger than 30 days at now_ms. Bit i is the bucket `anchor - i`; a run begins
- * where the next older bucket is empty. */
+ * where the next older bucket is empty or lies beyond. */
 static struct sessions count_sessions(const struct seg_web *w, int64_t now_ms)
 {
 	int64_t bucket_ms = SEG_SESSION_MINUTES * INT64_C(60000);
@@ -39,8 +39,6 @@ static struct sessions count_sessions(const struct seg_web *w, int64_t now_ms)
 		uint64_t here = w->session_bits[i], older = i + 1 < words ? w->session_bits[i + 1] : 0;
 		if (i + 1 == words)
 			here &= last_mask;
-		else if (i + 2 == words)
-			older &= last_mask;
 		if (here == 0)
 			continue;
 		s.buckets += (unsigned)__builtin_popcountll(here);

@@ -175,8 +175,6 @@ void seg_sums_drop(struct seg_sums *s, uint64_t cluster)
 /* Whether one contribution can be taken out of the bucket and leave sums that some set of customers has. */
 static bool can_take_out(const struct seg_sum_bucket *b, const struct seg_contribution *c)
 {
-	bool last = b->count == 1;
-
 	for (uint32_t i = 0; i < c->len; i++) {
 		const struct seg_sum_feature *f = &b->features[i];
 		int64_t v = c->values[i];
@@ -188,10 +186,8 @@ static bool can_take_out(const struct seg_sum_bucket *b, const struct seg_contri
 		}
 		if (f->count < 1 || (b->binned && f->bins[seg_grid_bin(f->lo, f->hi, c->values[i])] == 0))
 			return false;
-		/* The last one takes everything with it, also a feature's last value. */
+		/* A feature's last value, and so a bucket's last customer, takes everything with it. */
 		if (f->count == 1 && (f->sum != v || f->square != (__int128)v * v))
-			return false;
-		if (last && f->count != 1)
 			return false;
 	}
 	return true;

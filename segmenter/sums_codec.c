@@ -113,7 +113,7 @@ static bool plausible(const struct seg_sum_feature *f)
 	__int128 sum = f->sum, max = INT32_MAX;
 
 	return sum <= f->count * max && -sum <= f->count * max && f->square >= 0 && f->square <= f->count * max * max &&
-	       sum * sum / f->count <= f->square;
+	       sum * sum <= f->count * f->square;
 }
 
 static bool get_feature(struct seg_view *v, struct seg_sum_feature *f, int64_t customers, bool binned)

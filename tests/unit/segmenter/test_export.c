@@ -29,6 +29,8 @@ static void test_export_has_the_contract_s_fields(void **state)
 	json_t *root, *features, *pca, *centroids, *transformed, *vector;
 
 	(void)state;
+	m->centroids[2 * m->d] = NAN;
+	assert_ok(seg_model_finish(m, NULL));
 	snprintf(m->segments[1].alias, sizeof(m->segments[1].alias), "regulars");
 	root = exported(m);
 	assert_ok(json_unpack_ex(root, NULL, JSON_STRICT, "{s:s,s:I,s:I,s:I,s:o,s:o,s:o}", "version", &version,
@@ -56,6 +58,9 @@ static void test_export_has_the_contract_s_fields(void **state)
 		assert_true(json_real_value(json_array_get(transformed, j)) == m->centroids[m->d + j]);
 		assert_true(json_real_value(json_array_get(vector, j)) == m->vectors[m->d + j]);
 	}
+	/* A centroid whose customers all lack a value is where they are put. */
+	transformed = json_object_get(json_array_get(centroids, 2), "transformed");
+	assert_true(json_real_value(json_array_get(transformed, 0)) == m->scale[0].imputed);
 	json_decref(root);
 	seg_model_put(m);
 }

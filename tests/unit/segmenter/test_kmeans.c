@@ -178,6 +178,45 @@ static void test_fit_is_never_worse_than_its_initial(void **state)
 	free(x);
 }
 
+/* Rows without structure: one start of k-means++ ends higher than many swaps, so the good initial must be taken. */
+static void test_fit_takes_a_good_initial(void **state)
+{
+	struct seg_kmeans_options o = {.k = 30, .swaps = 300, .seed = 2};
+	struct seg_kmeans best, with, without;
+	struct seg_rng rng;
+	double x[2 * 600];
+
+	(void)state;
+	seg_rng_init(&rng, 3);
+	for (int i = 0; i < 2 * 600; i++)
+		x[i] = seg_rng_unit(&rng);
+	fit(x, 600, 2, o, &best);
+	o.starts = 1;
+	o.swaps = 0;
+	fit(x, 600, 2, o, &without);
+	o.initial = best.centroids;
+	o.initial_k = best.k;
+	fit(x, 600, 2, o, &with);
+	assert_true(without.inertia > 1.01 * best.inertia);
+	assert_true(with.inertia <= best.inertia * (1 + 1e-12));
+	seg_kmeans_release(&best);
+	seg_kmeans_release(&with);
+	seg_kmeans_release(&without);
+}
+
+static void test_assign_takes_the_first_of_equal_ones(void **state)
+{
+	double x[2] = {1, 1}, centroids[12] = {5, 5, 1, 2, 1, 0, 2, 1, 0, 1, 9, 9}, distance2[1], second2[1];
+	uint32_t label[1];
+
+	(void)state;
+	assert_near(seg_kmeans_assign(x, 1, 2, centroids, 6, label, distance2, second2), 1, 0);
+	assert_int_equal(label[0], 1);
+	assert_true(distance2[0] == 1 && second2[0] == 1);
+	assert_near(seg_kmeans_assign(x, 1, 2, centroids, 1, label, distance2, second2), 32, 0);
+	assert_true(isinf(second2[0]));
+}
+
 static void test_fit_of_few_distinct_rows(void **state)
 {
 	double x[60];
@@ -233,6 +272,8 @@ int main(void)
 		cmocka_unit_test(test_fit_reports_what_it_has),
 		cmocka_unit_test(test_fit_gives_the_same_bits_for_the_same_seed),
 		cmocka_unit_test(test_fit_is_never_worse_than_its_initial),
+		cmocka_unit_test(test_fit_takes_a_good_initial),
+		cmocka_unit_test(test_assign_takes_the_first_of_equal_ones),
 		cmocka_unit_test(test_fit_of_few_distinct_rows),
 		cmocka_unit_test(test_fit_with_a_repeated_initial),
 		cmocka_unit_test(test_fit_refuses_nothing),

@@ -27,6 +27,8 @@ static void test_codec_gives_the_same_model(void **state)
 	assert_memory_equal(got->vectors, m->vectors, m->k * m->d * sizeof(double));
 	assert_memory_equal(got->soa, m->soa, m->k_padded * m->d * sizeof(double));
 	assert_true(isnan(got->centroids[3]));
+	assert_near(got->vectors[3], (m->scale[3].imputed - m->scale[3].mean) / m->scale[3].scale * m->scale[3].weight,
+		    0);
 	assert_memory_equal(got->segments, m->segments, m->segments_len * sizeof(*m->segments));
 	assert_true(got->next_cluster == m->next_cluster && got->sample_bound == m->sample_bound);
 	assert_true(got->inertia_per_customer == m->inertia_per_customer);
@@ -339,20 +341,20 @@ static void test_drivers_explain_the_difference(void **state)
 
 	(void)state;
 	m->centroids[m->d + 1] = 2;
-	m->scale[1].mean = 1;
+	m->scale[1] = (struct seg_scale){1, 0.5, 0.5, 0};
 	assert_ok(seg_model_finish(m, NULL));
 	for (uint32_t j = 0; j < m->d; j++)
 		values[j] = SEG_MISSING;
 	values[0] = seg_basis_fix(&m->basis.features[0], 8);
 	values[1] = seg_basis_fix(&m->basis.features[1], 2);
-	/* Differences of squares: 64 - 4 = 60 and 1.. of recency and frequency; the others are alike. */
+	/* Differences of squares: 64 - 4 of recency and 4 - 0 of frequency; the others are alike. */
 	assert_int_equal(seg_model_drivers(m, values, 3, 6, drivers), 2);
 	assert_string_equal(drivers[0].feature, "recency_days");
 	assert_near(drivers[0].value, expm1(8), 1e-3);
 	assert_near(drivers[0].zscore, 8, 1e-6);
 	assert_near(drivers[0].contribution, 60.0 / 64, 1e-6);
 	assert_string_equal(drivers[1].feature, "frequency");
-	assert_near(drivers[1].zscore, 1, 1e-6);
+	assert_near(drivers[1].zscore, 2, 1e-6);
 	assert_near(drivers[1].contribution, 4.0 / 64, 1e-6);
 	/* From nowhere: than the mean of all, the origin: 64 - 4 and 1 - 0. */
 	assert_int_equal(seg_model_drivers(m, values, 0, 6, drivers), 2);

@@ -57,7 +57,8 @@ static void test_change_refuses_what_is_not_in_it(void **state)
 	struct seg_sums *s = *state;
 	int32_t in[] = {5, -7, SEG_MISSING}, other[] = {6, -7, SEG_MISSING}, more[] = {5, -7, 1};
 	struct seg_contribution c = contribution(4, in), o = contribution(4, other), m = contribution(4, more),
-				elsewhere = contribution(9, in), nobody = contribution(0, in), short_one = c;
+				elsewhere = contribution(9, in), nobody = contribution(0, in),
+				lacking = contribution(8, more), short_one = c;
 	struct seg_sums *before = seg_sums_new();
 	struct seg_error err;
 
@@ -67,6 +68,12 @@ static void test_change_refuses_what_is_not_in_it(void **state)
 	assert_int_equal(seg_sums_change(s, &basis, &m, -1, &err), SEG_CORRUPT);
 	assert_int_equal(seg_sums_change(s, &basis, &elsewhere, -1, &err), SEG_CORRUPT);
 	assert_int_equal(seg_sums_change(s, &basis, &nobody, 1, &err), SEG_CORRUPT);
+	/* The other way round: what has a third value is not taken out without it. */
+	assert_ok(seg_sums_change(s, &basis, &lacking, 1, &err));
+	lacking.values = in;
+	assert_int_equal(seg_sums_change(s, &basis, &lacking, -1, &err), SEG_CORRUPT);
+	lacking.values = more;
+	assert_ok(seg_sums_change(s, &basis, &lacking, -1, &err));
 	short_one.len = 2;
 	assert_int_equal(seg_sums_change(s, &basis, &short_one, 1, &err), SEG_CORRUPT);
 	assert_true(seg_sums_equal(s, before));
@@ -175,6 +182,99 @@ static void test_encode_of_nobody_and_of_too_much(void **state)
 	seg_buf_release(&out);
 }
 
+/* A piece of one bucket with one feature on the grid -10 .. 10, by hand. */
+struct made {
+	uint64_t customers, count;
+	int64_t sum, lo, hi;
+	uint64_t square, bin, in_bin;
+	bool trailing;
+};
+
+static enum seg_rc decode_made(const struct made *m)
+{
+	struct seg_sums *s = seg_sums_new();
+	struct seg_buf out;
+	uint64_t sequence;
+	enum seg_rc rc;
+
+	seg_buf_init(&out, 1000);
+	seg_buf_u8(&out, 1);
+	seg_buf_varint(&out, 5);
+	seg_buf_varint(&out, 1);
+	seg_buf_u64le(&out, 77);
+	seg_buf_varint(&out, m->customers);
+	seg_buf_u8(&out, 1);
+	seg_buf_varint(&out, 1);
+	seg_buf_varint(&out, m->count);
+	seg_buf_zigzag(&out, m->lo);
+	seg_buf_zigzag(&out, m->hi);
+	seg_buf_zigzag(&out, m->sum);
+	seg_buf_varint(&out, m->square);
+	seg_buf_varint(&out, 0);
+	seg_buf_varint(&out, 1);
+	seg_buf_varint(&out, m->bin);
+	seg_buf_varint(&out, m->in_bin);
+	if (m->trailing)
+		seg_buf_u8(&out, 0);
+	rc = seg_sums_decode(s, 4, out.data, out.len, &sequence, NULL);
+	assert_int_equal(seg_sums_len(s), rc ? 0 : 1);
+	seg_sums_free(s);
+	seg_buf_release(&out);
+	return rc;
+}
+
+static void test_decode_refuses_what_no_customers_have(void **state)
+{
+	/* Two of three customers have 3 and 4. */
+	const struct made sound = {
+		.customers = 3, .count = 2, .sum = 7, .lo = -10, .hi = 10, .square = 25, .bin = 170, .in_bin = 2};
+	struct made m = sound;
+
+	(void)state;
+	assert_ok(decode_made(&m));
+#define REFUSED(field, what)                                                                                           \
+	m = sound;                                                                                                     \
+	m.field = (what);                                                                                              \
+	assert_int_equal(decode_made(&m), SEG_CORRUPT)
+	REFUSED(customers, 1);
+	REFUSED(customers, 0);
+	REFUSED(sum, 8);
+	REFUSED(sum, INT64_C(1) << 40);
+	REFUSED(sum, -8);
+	REFUSED(square, 24);
+	REFUSED(square, UINT64_MAX);
+	REFUSED(in_bin, 1);
+	REFUSED(in_bin, 3);
+	REFUSED(in_bin, 0);
+	REFUSED(bin, SEG_GRID_BINS);
+	REFUSED(bin, UINT64_MAX);
+	REFUSED(lo, 10);
+	REFUSED(hi, INT64_C(1) << 31);
+	REFUSED(trailing, true);
+}
+
+static void test_close_refuses_clusters_out_of_order(void **state)
+{
+	uint64_t same[] = {5, 5}, none[] = {0}, down[] = {5, 4};
+	struct seg_sums_close got, c = {.sequence = 1, .clusters_len = 2, .clusters = same};
+	struct seg_buf out;
+
+	(void)state;
+	seg_buf_init(&out, 1000);
+	seg_sums_close_encode(&c, &out);
+	assert_int_equal(seg_sums_close_decode(&got, out.data, out.len, NULL), SEG_CORRUPT);
+	seg_buf_clear(&out);
+	c.clusters = down;
+	seg_sums_close_encode(&c, &out);
+	assert_int_equal(seg_sums_close_decode(&got, out.data, out.len, NULL), SEG_CORRUPT);
+	seg_buf_clear(&out);
+	c.clusters = none;
+	c.clusters_len = 1;
+	seg_sums_close_encode(&c, &out);
+	assert_int_equal(seg_sums_close_decode(&got, out.data, out.len, NULL), SEG_CORRUPT);
+	seg_buf_release(&out);
+}
+
 static void test_close_round_trip(void **state)
 {
 	uint64_t clusters[] = {1, 2, 900, UINT64_MAX};
@@ -220,6 +320,8 @@ int main(void)
 		TEST(test_old_basis_shrinks_without_its_grid),
 		TEST(test_add_refuses_another_grid),
 		TEST(test_encode_of_nobody_and_of_too_much),
+		TEST(test_decode_refuses_what_no_customers_have),
+		TEST(test_close_refuses_clusters_out_of_order),
 		TEST(test_close_round_trip),
 	};
 
