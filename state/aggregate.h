@@ -32,10 +32,10 @@
 enum {
 	SEG_WINDOW_DEFAULT = 64,
 	SEG_WINDOW_MAX = 1024,
-	SEG_ATTRIBUTES_MAX = 64,                /* smallest (name hash, name) kept */
+	SEG_ATTRIBUTES_MAX = 64, /* smallest (name hash, name) kept */
 	SEG_CONSENTS_MAX = 32,
-	SEG_NAME_BYTES = 128,                   /* attribute names and purposes; longer ones are cut, as values are */
-	SEG_VALUE_BYTES = 256                   /* string values: cut at a UTF-8 boundary */
+	SEG_NAME_BYTES = 128, /* attribute names and purposes; longer ones are cut, as values are */
+	SEG_VALUE_BYTES = 256 /* string values: cut at a UTF-8 boundary */
 };
 
 /* Event times outside years 1 to 9999 are refused. */
@@ -43,29 +43,31 @@ enum {
 #define SEG_TIME_MAX INT64_C(253402300799999)
 
 #define SEG_ORDERS_HALF_LIFE_MS (60.0 * 86400000.0)
-#define SEG_HABIT_HALF_LIFE_MS (30.0 * 86400000.0)      /* devices, day parts, latency */
+#define SEG_HABIT_HALF_LIFE_MS (30.0 * 86400000.0) /* devices, day parts, latency */
 
 struct seg_aggregate_config {
-	uint32_t window[SEG_SOURCES];           /* ids remembered per source, 1 to SEG_WINDOW_MAX; 0: the default */
+	uint32_t window[SEG_SOURCES]; /* ids remembered per source, 1 to SEG_WINDOW_MAX; 0: the default */
 };
 
 enum seg_applied {
-	SEG_APPLIED,                            /* went in; `applied` moved */
-	SEG_APPLIED_DUPLICATE,                  /* a repeat: nothing changed, `applied` neither */
-	SEG_APPLIED_IGNORED,                    /* identify, erase (the caller's business): nothing changed */
-	SEG_APPLIED_SEEN                        /* offset <= applied[source]: nothing changed */
+	SEG_APPLIED,	       /* went in; `applied` moved */
+	SEG_APPLIED_DUPLICATE, /* a repeat: nothing changed, `applied` neither */
+	SEG_APPLIED_IGNORED,   /* identify, erase (the caller's business): nothing changed */
+	SEG_APPLIED_SEEN       /* offset <= applied[source]: nothing changed */
 };
 
 /*
  * Takes one cleaned event into p. cfg may be NULL (defaults). SEG_SKIP: kind, time or amount is impossible (cleaning
  * should have refused it); SEG_NO_MEMORY. On an error p is unchanged.
  *
- * E-mail: an open with machine_open is counted in machine_opens only. Profiles: attributes and consents of `update`
+ * Web: `device` is desktop, mobile, tablet or app in any case, everything else is `other`, absent or empty counts
+ * nowhere. E-mail: an open with machine_open is counted in machine_opens only; an open before its sent time took no time.
+ * Profiles: of several values of one name in an event the last is taken; attributes and consents of `update`
  * and `consent` alike are taken.
  */
 enum seg_rc seg_aggregate_apply(struct seg_profile *p, const struct seg_event *e, int64_t offset,
-				const struct seg_aggregate_config *cfg, enum seg_applied *ret, struct seg_error *err)
-	SEG_MUST_CHECK;
+				const struct seg_aggregate_config *cfg, enum seg_applied *ret,
+				struct seg_error *err) SEG_MUST_CHECK;
 
 /*
  * Adds from's aggregates to into's; `applied` becomes the greater of both. Decision and contribution of `into` stay.

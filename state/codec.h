@@ -22,8 +22,8 @@ enum {
 	SEG_PROFILE_VERSION = 1,
 	SEG_DECISION_VERSION = 1,
 	SEG_PROFILE_BYTES_MAX = 256 * 1024,
-	SEG_CUSTOMER_ID_BYTES = 1024,           /* longer ids are refused by codec and store */
-	SEG_CONTRIBUTION_MAX = 1024             /* values of a contribution */
+	SEG_CUSTOMER_ID_BYTES = 1024, /* longer ids are refused by codec and store */
+	SEG_CONTRIBUTION_MAX = 1024   /* values of a contribution */
 };
 
 /*
@@ -37,14 +37,14 @@ enum seg_rc seg_profile_encode(const struct seg_profile *p, struct seg_buf *buf,
  * Safe on any bytes. SEG_CORRUPT: cannot be a profile; SEG_INVALID: written by a newer version of segmentd (upgrade,
  * nothing is wrong with it); SEG_NO_MEMORY. The caller frees *ret with seg_profile_free().
  */
-enum seg_rc seg_profile_decode(const void *data, size_t len, struct seg_profile **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_profile_decode(const void *data, size_t len, struct seg_profile **ret,
+			       struct seg_error *err) SEG_MUST_CHECK;
 
 /* The value of a decision record; return codes as above. */
-enum seg_rc seg_decision_encode(const struct seg_decision *d, struct seg_buf *buf, struct seg_error *err)
-	SEG_MUST_CHECK;
-enum seg_rc seg_decision_decode(const void *data, size_t len, struct seg_decision *ret, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_decision_encode(const struct seg_decision *d, struct seg_buf *buf,
+				struct seg_error *err) SEG_MUST_CHECK;
+enum seg_rc seg_decision_decode(const void *data, size_t len, struct seg_decision *ret,
+				struct seg_error *err) SEG_MUST_CHECK;
 
 /* Changelog keys: one kind byte and the customer id (empty for cuts). */
 enum seg_changelog_kind { SEG_CHANGELOG_PROFILE = 'p', SEG_CHANGELOG_DECISION = 'd', SEG_CHANGELOG_CUT = 'c' };

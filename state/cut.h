@@ -14,22 +14,22 @@
 enum { SEG_CUT_VERSION = 1, SEG_CUT_TOPICS = SEG_SOURCES + 1 };
 
 struct seg_cut {
-	uint32_t format_version;                /* as read; encoding always writes SEG_CUT_VERSION */
+	uint32_t format_version; /* as read; encoding always writes SEG_CUT_VERSION */
 	uint64_t seq;
-	int64_t next[SEG_SOURCES];              /* next input offset, -1: none */
-	int64_t replay_from[SEG_SOURCES];       /* re-read inputs from here, -1: none */
-	int64_t changelog_position;             /* L: belongs to replay_from, -1: none */
-	int64_t stream_time_ms;                 /* SEG_NO_TIME: none */
-	int64_t source_max_time_ms[SEG_SOURCES];/* greatest event time seen, SEG_NO_TIME: none */
+	int64_t next[SEG_SOURCES];		 /* next input offset, -1: none */
+	int64_t replay_from[SEG_SOURCES];	 /* re-read inputs from here, -1: none */
+	int64_t changelog_position;		 /* L: belongs to replay_from, -1: none */
+	int64_t stream_time_ms;			 /* SEG_NO_TIME: none */
+	int64_t source_max_time_ms[SEG_SOURCES]; /* greatest event time seen, SEG_NO_TIME: none */
 	uint64_t scan_cursor;
 	uint64_t sweep_promotion;
 	int64_t wall_ms;
-	uint64_t model_version;                 /* least needed */
+	uint64_t model_version; /* least needed */
 	uint64_t config_fingerprint;
 	uint64_t customers;
-	uint32_t topic_ids_len;                 /* sources, then the changelog; 0: the broker has none */
+	uint32_t topic_ids_len; /* sources, then the changelog; 0: the broker has none */
 	uint8_t topic_ids[SEG_CUT_TOPICS][16];
-	char transactional_id[256];             /* NUL-terminated */
+	char transactional_id[256]; /* NUL-terminated */
 	char cluster_id[128];
 	char instance[256];
 };

@@ -216,7 +216,7 @@ static bool value_equal(const struct seg_value *a, const struct seg_value *b)
 	case SEG_VALUE_LONG:
 		return a->i == b->i;
 	case SEG_VALUE_DOUBLE:
-		return memcmp(&a->d, &b->d, sizeof(a->d)) == 0; /* also a NaN is itself */
+		return a->i == b->i; /* the bits: also a NaN is itself */
 	case SEG_VALUE_STRING:
 		return seg_str_eq(a->s, b->s);
 	}
