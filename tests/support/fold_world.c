@@ -273,6 +273,7 @@ struct world_step world_step(struct world *w, struct seg_learner *l)
 	struct seg_learner_news news;
 
 	for (int round = 0; round < 3; round++) {
+		bool first = w->model == NULL;
 		struct seg_refit *refit;
 		world_publish(w);
 		w->fed = world_feed(w, l, w->fed);
@@ -280,6 +281,9 @@ struct world_step world_step(struct world *w, struct seg_learner *l)
 		step.alerts += news.alerts_len;
 		step.promotions += news.promoted;
 		world_take_model(w, news.model);
+		/* The first model asks for the sample. */
+		if (first && w->model)
+			continue;
 		if (!news.refit_due)
 			break;
 		refit = seg_learner_refit_begin(l, w->now_ms);

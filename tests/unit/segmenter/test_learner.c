@@ -1,0 +1,657 @@
+/* The learner from outside: what it takes, when it fits, what it publishes, and that a new owner goes on as the old. */
+#include "tests/support/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/rng.h"
+#include "segmenter/catalogue.h"
+#include "segmenter/learner_internal.h"
+#include "tests/support/fold_world.h"
+
+#define T0 INT64_C(1300000000000)
+
+static struct seg_learner_config config_of(uint32_t k)
+{
+	struct seg_learner_config c = {.k = k,
+				       .k_min = 4,
+				       .k_max = 7,
+				       .min_customers = 200,
+				       .seed = 1,
+				       .refit_sample = 400,
+				       .refit_interval_ms = 7 * SEG_DAY_MS,
+				       .drift_window_ms = 7 * SEG_DAY_MS,
+				       .psi_warning = 0.1,
+				       .psi_critical = 0.25};
+
+	c.features_len = (uint32_t)seg_preset("rfm", c.features, SEG_MAX_FEATURES);
+	return c;
+}
+
+static struct seg_learner *learner(const struct seg_learner_config *c)
+{
+	struct seg_learner *l;
+
+	assert_ok(seg_learner_new(c, &l, NULL));
+	return l;
+}
+
+/* Customers of four kinds: how many orders, how much each. */
+static void add_customers(struct world *w, size_t n, struct seg_rng *rng)
+{
+	static const struct {
+		uint64_t orders;
+		double amount;
+	} kinds[] = {{1, 10}, {2, 150}, {12, 25}, {10, 300}};
+	char id[32];
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned kind = (unsigned)seg_rng_below(rng, 4);
+		uint64_t orders = kinds[kind].orders + seg_rng_below(rng, 2);
+		snprintf(id, sizeof(id), "customer-%zu", w->len);
+		size_t c = world_customer(w, id);
+		for (uint64_t o = 0; o < orders; o++)
+			world_purchase(w, c, w->now_ms - (int64_t)(orders - o) * 5 * SEG_DAY_MS,
+				       (int64_t)(kinds[kind].amount * (0.7 + 0.6 * seg_rng_unit(rng)) * 1e6));
+	}
+}
+
+/* A day of trade: a tenth of the customers buy. */
+static void live_a_day(struct world *w, struct seg_rng *rng)
+{
+	w->now_ms += SEG_DAY_MS;
+	for (size_t i = 0; i < w->len / 10; i++)
+		world_purchase(w, seg_rng_below(rng, w->len), w->now_ms - 1000,
+			       (int64_t)(40e6 * seg_rng_unit(rng)) + 1000000);
+	world_evaluate_all(w);
+}
+
+static void start(struct world *w, struct seg_rng *rng, size_t customers)
+{
+	world_init(w, 3);
+	seg_rng_init(rng, 42);
+	w->now_ms = T0;
+	add_customers(w, customers, rng);
+}
+
+static void tick(struct world *w, struct seg_learner *l, struct seg_learner_news *news)
+{
+	assert_ok(seg_learner_tick(l, w->now_ms, w->partitions, news, NULL));
+}
+
+static void refit(struct seg_learner *l, int64_t now_ms)
+{
+	struct seg_refit *r = seg_learner_refit_begin(l, now_ms);
+
+	assert_non_null(r);
+	seg_refit_run(r);
+	assert_ok(seg_learner_refit_end(l, r, NULL));
+}
+
+static void test_first_tick_asks_for_everybody(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l = learner(&c);
+	struct seg_learner_news news;
+
+	(void)state;
+	assert_ok(seg_learner_tick(l, SEG_NO_TIME, 3, &news, NULL));
+	assert_non_null(news.model);
+	assert_int_equal(news.model->promotion, 0);
+	assert_int_equal(news.model->k, 0);
+	assert_true(news.model->sample_bound == UINT64_MAX);
+	assert_false(news.promoted || news.refit_due);
+	assert_ok(seg_learner_tick(l, SEG_NO_TIME, 3, &news, NULL));
+	assert_null(news.model);
+	seg_learner_free(l);
+}
+
+static void test_first_fit_waits_for_customers_and_partitions(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l = learner(&c);
+	struct seg_learner_news news;
+	struct seg_rng rng;
+	struct world w;
+
+	(void)state;
+	start(&w, &rng, 199);
+	tick(&w, l, &news);
+	world_take_model(&w, news.model);
+	world_publish(&w);
+	w.fed = world_feed(&w, l, 0);
+	tick(&w, l, &news);
+	assert_false(news.refit_due);
+	add_customers(&w, 1, &rng);
+	world_publish(&w);
+	w.fed = world_feed(&w, l, w.fed);
+	/* A partition more is expected than has closed. */
+	assert_ok(seg_learner_tick(l, w.now_ms, 4, &news, NULL));
+	assert_false(news.refit_due);
+	tick(&w, l, &news);
+	assert_true(news.refit_due);
+	refit(l, w.now_ms);
+	tick(&w, l, &news);
+	assert_true(news.promoted);
+	assert_int_equal(news.model->promotion, 1);
+	assert_int_equal(news.model->k, 4);
+	assert_int_equal(news.segments_len, 4);
+	assert_int_equal(news.model->first_fit_ms, w.now_ms);
+	for (uint32_t i = 0; i < 4; i++) {
+		assert_int_equal(news.segments[i].cluster, i + 1);
+		assert_int_equal(news.segments[i].origin, SEG_ORIGIN_CREATED);
+		assert_int_equal(news.segments[i].centroid_len, 6);
+	}
+	seg_learner_free(l);
+	world_release(&w);
+}
+
+static void test_centroids_stay_until_all_are_swept_and_then_follow_the_sums(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l = learner(&c);
+	struct seg_learner_news news;
+	double promoted[4 * 6], expected[4 * 6];
+	struct seg_rng rng;
+	struct world w;
+
+	(void)state;
+	start(&w, &rng, 1000);
+	(void)world_step(&w, l);
+	assert_int_equal(w.model->promotion, 1);
+	memcpy(promoted, l->model->centroids, sizeof(promoted));
+	/* The sums are there, but one partition has not said that it has swept. */
+	w.now_ms += 3 * SEG_DAY_MS;
+	world_evaluate_all(&w);
+	w.parts[1].swept = 0;
+	world_publish(&w);
+	w.fed = world_feed(&w, l, w.fed);
+	tick(&w, l, &news);
+	assert_memory_equal(promoted, l->model->centroids, sizeof(promoted));
+	w.parts[1].swept = 1;
+	world_publish(&w);
+	w.fed = world_feed(&w, l, w.fed);
+	tick(&w, l, &news);
+	assert_non_null(news.model);
+	assert_false(news.promoted);
+	assert_true(memcmp(promoted, news.model->centroids, sizeof(promoted)) != 0);
+	assert_true(news.model->revision > 0 && news.model->promotion == 1);
+	/* The mean of what the customers contribute, to the last bits. */
+	memset(expected, 0, sizeof(expected));
+	double counts[4] = {0};
+	for (size_t i = 0; i < w.len; i++) {
+		const struct seg_contribution *x = &w.customers[i].profile->contribution;
+		int at = seg_model_index(news.model, x->cluster);
+		counts[at]++;
+		for (uint32_t f = 0; f < 6; f++)
+			expected[(uint32_t)at * 6 + f] += seg_basis_unfix(&news.model->basis.features[f], x->values[f]);
+	}
+	for (uint32_t i = 0; i < 4 * 6; i++)
+		assert_near(news.model->centroids[i], expected[i] / counts[i / 6], 1e-9);
+	uint64_t customers = 0;
+	for (uint32_t j = 0; j < 4; j++)
+		customers += news.model->segments[j].customers;
+	assert_int_equal(customers, 1000);
+	/* Nothing new, nothing said. */
+	world_publish(&w);
+	w.fed = world_feed(&w, l, w.fed);
+	tick(&w, l, &news);
+	assert_null(news.model);
+	seg_learner_free(l);
+	world_release(&w);
+}
+
+/* Exact totals over all partitions, as the learner should have them. */
+static struct seg_sums *recount(const struct world *w)
+{
+	struct seg_sums *s = seg_sums_new();
+
+	assert_non_null(s);
+	for (int32_t p = 0; p < w->partitions; p++)
+		assert_ok(seg_sums_add(s, w->parts[p].sums, NULL));
+	return s;
+}
+
+static void assert_sums(struct world *w, struct seg_learner *l, bool equal)
+{
+	struct seg_learner_news news;
+	struct seg_sums *expected = recount(w);
+
+	tick(w, l, &news);
+	assert_int_equal(seg_sums_equal(l->total, expected), equal);
+	seg_sums_free(expected);
+}
+
+static void test_pieces_count_only_when_closed(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l = learner(&c);
+	struct seg_rng rng;
+	struct world w;
+	size_t from;
+
+	(void)state;
+	start(&w, &rng, 600);
+	(void)world_step(&w, l);
+	assert_sums(&w, l, true);
+	live_a_day(&w, &rng);
+	world_publish(&w);
+	/* Everything but the last closing record. */
+	w.log_len--;
+	w.fed = world_feed(&w, l, w.fed);
+	assert_sums(&w, l, false);
+	w.log_len++;
+	w.fed = world_feed(&w, l, w.fed);
+	assert_sums(&w, l, true);
+	/* Old records again, pieces, closing records and samples: no harm, neither before nor after the next ones. */
+	from = w.log_len * 2 / 3;
+	(void)world_feed(&w, l, from);
+	assert_sums(&w, l, true);
+	live_a_day(&w, &rng);
+	world_publish(&w);
+	w.fed = world_feed(&w, l, w.fed);
+	assert_sums(&w, l, true);
+	seg_learner_free(l);
+	world_release(&w);
+}
+
+static void test_what_compaction_leaves_is_enough(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l = learner(&c), *late;
+	struct seg_rng rng;
+	struct world w, kept;
+
+	(void)state;
+	start(&w, &rng, 600);
+	for (int day = 0; day < 12; day++) {
+		(void)world_step(&w, l);
+		live_a_day(&w, &rng);
+	}
+	(void)world_step(&w, l);
+	/* Only the last record of each key, and no tombstones. */
+	kept = w;
+	kept.log = calloc(w.log_len, sizeof(*kept.log));
+	kept.log_len = 0;
+	assert_non_null(kept.log);
+	for (size_t i = 0; i < w.log_len; i++) {
+		const struct world_record *r = &w.log[i];
+		bool last = r->value != NULL;
+		for (size_t j = i + 1; last && j < w.log_len; j++) {
+			const struct world_record *n = &w.log[j];
+			last = !(n->kind == r->kind && n->partition == r->partition && n->cluster == r->cluster &&
+				 (r->kind != WORLD_SAMPLE || seg_str_eq(n->customer, r->customer)));
+		}
+		if (last)
+			kept.log[kept.log_len++] = *r;
+	}
+	assert_true(kept.log_len < w.log_len / 2);
+	late = learner(&c);
+	assert_ok(seg_learner_start(late, w.model, NULL));
+	(void)world_feed(&kept, late, 0);
+	assert_sums(&w, late, true);
+	assert_int_equal(late->sample_len, l->sample_len);
+	free(kept.log);
+	seg_learner_free(late);
+	seg_learner_free(l);
+	world_release(&w);
+}
+
+static void encode(const struct seg_model *m, struct seg_buf *b)
+{
+	seg_buf_init(b, 1 << 24);
+	assert_ok(seg_model_encode(m, b, NULL));
+	assert_false(b->failed);
+}
+
+/* Two folds read the same log; one is replaced every few days by a new one that starts from the published model. */
+static void test_a_new_owner_goes_on_as_the_old(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *a = learner(&c), *b = learner(&c);
+	struct seg_rng rng;
+	struct world w;
+	size_t fed_b = 0;
+	uint32_t promotions = 0, attempts = 0, restarts = 0;
+
+	(void)state;
+	start(&w, &rng, 400);
+	for (int day = 0; day < 60; day++) {
+		struct seg_learner_news news_a, news_b;
+		bool due;
+		live_a_day(&w, &rng);
+		if (day % 5 == 0)
+			add_customers(&w, 40, &rng);
+		world_publish(&w);
+		w.fed = world_feed(&w, a, w.fed);
+		fed_b = world_feed(&w, b, fed_b);
+		do {
+			tick(&w, a, &news_a);
+			tick(&w, b, &news_b);
+			due = news_a.refit_due;
+			assert_int_equal(news_a.refit_due, news_b.refit_due);
+			assert_int_equal(news_a.model != NULL, news_b.model != NULL);
+			assert_int_equal(news_a.segments_len, news_b.segments_len);
+			assert_int_equal(news_a.alerts_len, news_b.alerts_len);
+			for (uint32_t i = 0; i < news_a.alerts_len; i++)
+				assert_string_equal(news_a.alerts[i].alert_id, news_b.alerts[i].alert_id);
+			if (news_a.model) {
+				struct seg_buf x, y;
+				encode(news_a.model, &x);
+				encode(news_b.model, &y);
+				assert_int_equal(x.len, y.len);
+				assert_memory_equal(x.data, y.data, x.len);
+				promotions += news_a.promoted;
+				world_take_model(&w, news_a.model);
+				if (day % 3 == 2 && !due) {
+					struct seg_model *decoded;
+					assert_ok(seg_model_decode(y.data, y.len, &decoded, NULL));
+					restarts++;
+					seg_learner_free(b);
+					b = learner(&c);
+					assert_ok(seg_learner_start(b, decoded, NULL));
+					seg_model_put(decoded);
+					fed_b = world_feed(&w, b, 0);
+				}
+				seg_buf_release(&x);
+				seg_buf_release(&y);
+			}
+			if (due) {
+				attempts++;
+				refit(a, w.now_ms);
+				refit(b, w.now_ms);
+			}
+		} while (due);
+	}
+	assert_true(promotions >= 2 && attempts >= 8 && restarts >= 10);
+	seg_learner_free(a);
+	seg_learner_free(b);
+	world_release(&w);
+}
+
+static void test_refit_on_demand_and_gate(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l = learner(&c);
+	struct seg_learner_news news;
+	struct seg_rng rng;
+	struct world w;
+
+	(void)state;
+	start(&w, &rng, 1000);
+	(void)world_step(&w, l);
+	(void)world_step(&w, l);
+	tick(&w, l, &news);
+	assert_false(news.refit_due);
+	seg_learner_request_refit(l);
+	tick(&w, l, &news);
+	assert_true(news.refit_due);
+	refit(l, w.now_ms);
+	tick(&w, l, &news);
+	/* Nothing to win: recorded, not promoted. */
+	assert_non_null(news.model);
+	assert_false(news.promoted || news.refit_due);
+	assert_int_equal(news.model->promotion, 1);
+	assert_int_equal(l->memory->history_len, 2);
+	assert_false(l->memory->history[1].promoted);
+	assert_int_equal(l->memory->history[1].reason, SEG_ATTEMPT_DEMAND);
+	assert_true(l->memory->history[1].gain < 0.015);
+	seg_learner_free(l);
+	world_release(&w);
+}
+
+static void test_growth_brings_a_refit(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l = learner(&c);
+	struct seg_learner_news news;
+	struct seg_rng rng;
+	struct world w;
+
+	(void)state;
+	start(&w, &rng, 400);
+	(void)world_step(&w, l);
+	(void)world_step(&w, l);
+	add_customers(&w, 99, &rng);
+	world_evaluate_all(&w);
+	world_publish(&w);
+	w.fed = world_feed(&w, l, w.fed);
+	tick(&w, l, &news);
+	assert_false(news.refit_due);
+	add_customers(&w, 1, &rng);
+	world_evaluate_all(&w);
+	world_publish(&w);
+	w.fed = world_feed(&w, l, w.fed);
+	tick(&w, l, &news);
+	assert_true(news.refit_due);
+	assert_int_equal(l->due, SEG_ATTEMPT_GROWTH);
+	seg_learner_free(l);
+	world_release(&w);
+}
+
+static void test_refit_of_another_model_is_dropped(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l = learner(&c);
+	struct seg_learner_news news;
+	struct seg_refit *early;
+	struct seg_rng rng;
+	struct world w;
+
+	(void)state;
+	start(&w, &rng, 400);
+	tick(&w, l, &news);
+	world_take_model(&w, news.model);
+	world_publish(&w);
+	w.fed = world_feed(&w, l, 0);
+	tick(&w, l, &news);
+	early = seg_learner_refit_begin(l, w.now_ms);
+	assert_non_null(early);
+	seg_refit_run(early);
+	refit(l, w.now_ms);
+	assert_ok(seg_learner_refit_end(l, early, NULL));
+	tick(&w, l, &news);
+	assert_int_equal(news.model->promotion, 1);
+	assert_int_equal(l->memory->history_len, 1);
+	/* One that was begun and never run leaves no trace either. */
+	early = seg_learner_refit_begin(l, w.now_ms);
+	assert_ok(seg_learner_refit_end(l, early, NULL));
+	assert_int_equal(l->memory->history_len, 1);
+	seg_learner_free(l);
+	world_release(&w);
+}
+
+static void test_starved_cluster_is_replaced_under_a_new_id(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l = learner(&c);
+	struct seg_rng rng;
+	struct world w;
+	uint64_t next;
+
+	(void)state;
+	start(&w, &rng, 800);
+	(void)world_step(&w, l);
+	next = w.model->next_cluster;
+	assert_int_equal(next, 5);
+	/* Put a centroid where nobody is. */
+	struct seg_model *m = w.model;
+	for (uint32_t f = 0; f < m->d; f++)
+		m->centroids[f] = 30;
+	assert_ok(seg_model_finish(m, NULL));
+	w.now_ms += 2 * SEG_DAY_MS;
+	world_evaluate_all(&w);
+	(void)world_step(&w, l);
+	assert_int_equal(l->memory->history[1].reason, SEG_ATTEMPT_STARVED);
+	assert_int_equal(w.model->promotion, 2);
+	assert_int_equal(w.model->k, 4);
+	assert_int_equal(seg_model_index(w.model, 1), -1);
+	assert_true(seg_model_index(w.model, 5) >= 0);
+	assert_non_null(seg_model_segment(w.model, 1));
+	assert_int_equal(seg_model_segment(w.model, 1)->state, SEG_SEGMENT_RETIRED);
+	seg_learner_free(l);
+	world_release(&w);
+}
+
+static void test_k_auto_and_other_k_after_a_new_configuration(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l = learner(&c), *other;
+	struct seg_rng rng;
+	struct world w;
+
+	(void)state;
+	start(&w, &rng, 800);
+	(void)world_step(&w, l);
+	(void)world_step(&w, l);
+	c.k = 6;
+	other = learner(&c);
+	assert_ok(seg_learner_start(other, w.model, NULL));
+	w.fed = 0;
+	(void)world_step(&w, other);
+	assert_int_equal(w.model->promotion, 2);
+	assert_int_equal(w.model->k, 6);
+	assert_int_equal(other->memory->history[1].reason, SEG_ATTEMPT_BASIS);
+	/* At least three of the four live on, and ids ascend. */
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < 6; i++)
+		kept += w.model->clusters[i] <= 4;
+	assert_true(kept >= 3);
+	/* Other features: another basis, ids matched by members alone. */
+	c.k_auto = true;
+	c.features_len = 3;
+	seg_learner_free(other);
+	other = learner(&c);
+	assert_ok(seg_learner_start(other, w.model, NULL));
+	w.fed = 0;
+	uint64_t basis = w.model->basis.id;
+	(void)world_step(&w, other);
+	assert_int_equal(w.model->promotion, 3);
+	assert_int_equal(w.model->d, 3);
+	assert_true(w.model->basis.id != basis);
+	assert_true(w.model->k >= 4 && w.model->k <= 7);
+	seg_learner_free(other);
+	seg_learner_free(l);
+	world_release(&w);
+}
+
+static void test_sample_is_bounded_and_its_bound_published(void **state)
+{
+	struct seg_learner_config c = config_of(2);
+	struct seg_learner *l = learner(&c);
+	struct seg_rng rng;
+	struct world w;
+
+	(void)state;
+	/* 400 are wanted, 600 aimed at, and never more than 1,200 kept. */
+	start(&w, &rng, 3000);
+	(void)world_step(&w, l);
+	assert_true(l->sample_len <= 1200);
+	(void)world_step(&w, l);
+	(void)world_step(&w, l);
+	assert_true(l->sample_len >= 400 && l->sample_len <= 900);
+	assert_true(w.model->sample_bound < UINT64_MAX);
+	size_t below = 0;
+	for (size_t i = 0; i < w.len; i++)
+		below += seg_hash_sample(w.customers[i].profile->id) < w.model->sample_bound;
+	assert_int_equal(below, l->sample_len);
+	for (size_t i = 1; i < l->sample_len; i++)
+		assert_true(l->sample[i - 1].hash < l->sample[i].hash);
+	seg_learner_free(l);
+	world_release(&w);
+}
+
+static void test_bad_records_are_refused(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l = learner(&c);
+	struct seg_str name = seg_str_from("a"), other = seg_str_from("b");
+	struct seg_error err;
+
+	(void)state;
+	assert_int_not_equal(seg_learner_take_piece(l, 0, 1, "\xff\xff\xff", 3, &err), SEG_OK);
+	assert_int_not_equal(seg_learner_take_close(l, 0, "\xff\xff\xff", 3, &err), SEG_OK);
+	assert_int_equal(seg_learner_take_sample(l, name, seg_profile_new(other, 1), &err), SEG_SKIP);
+	assert_ok(seg_learner_take_piece(l, 0, 1, NULL, 0, &err));
+	assert_ok(seg_learner_take_close(l, 0, NULL, 0, &err));
+	assert_ok(seg_learner_take_sample(l, name, NULL, &err));
+	assert_true(seg_learner_now(l) == SEG_NO_TIME);
+	seg_learner_free(l);
+	c.k = 0;
+	assert_int_equal(seg_learner_new(&c, &l, &err), SEG_INVALID);
+	c = config_of(4);
+	snprintf(c.features[0].name, sizeof(c.features[0].name), "recency_dayz");
+	assert_int_equal(seg_learner_new(&c, &l, &err), SEG_INVALID);
+	assert_non_null(strstr(err.text, "recency_days"));
+}
+
+static void test_manual_promotion_holds_what_was_not_asked_for(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l;
+	struct seg_rng rng;
+	struct world w;
+
+	(void)state;
+	c.promotion_manual = true;
+	l = learner(&c);
+	start(&w, &rng, 400);
+	(void)world_step(&w, l);
+	assert_int_equal(w.model->promotion, 1);
+	for (int day = 0; day < 60; day++) {
+		live_a_day(&w, &rng);
+		(void)world_step(&w, l);
+	}
+	assert_int_equal(w.model->promotion, 1);
+	assert_true(l->memory->history_len > 5);
+	seg_learner_free(l);
+	world_release(&w);
+}
+
+static void test_quality_of_the_sample(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l = learner(&c);
+	struct seg_quality q;
+	struct seg_rng rng;
+	struct world w;
+
+	(void)state;
+	start(&w, &rng, 800);
+	seg_learner_quality(l, w.now_ms, &q);
+	assert_true(isnan(q.inertia) && q.sample == 0);
+	(void)world_step(&w, l);
+	seg_learner_quality(l, w.now_ms, &q);
+	assert_int_equal(q.sample, 800);
+	assert_near(q.inertia_per_customer, q.inertia / 800, 1e-12);
+	assert_near(q.inertia_per_customer, w.model->inertia_per_customer, 0.1 * q.inertia_per_customer);
+	assert_true(q.simplified_silhouette > 0.3 && q.simplified_silhouette < 1);
+	assert_true(q.davies_bouldin > 0 && q.davies_bouldin < 2);
+	seg_learner_free(l);
+	world_release(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_first_tick_asks_for_everybody),
+		cmocka_unit_test(test_first_fit_waits_for_customers_and_partitions),
+		cmocka_unit_test(test_centroids_stay_until_all_are_swept_and_then_follow_the_sums),
+		cmocka_unit_test(test_pieces_count_only_when_closed),
+		cmocka_unit_test(test_what_compaction_leaves_is_enough),
+		cmocka_unit_test(test_a_new_owner_goes_on_as_the_old),
+		cmocka_unit_test(test_refit_on_demand_and_gate),
+		cmocka_unit_test(test_growth_brings_a_refit),
+		cmocka_unit_test(test_refit_of_another_model_is_dropped),
+		cmocka_unit_test(test_starved_cluster_is_replaced_under_a_new_id),
+		cmocka_unit_test(test_k_auto_and_other_k_after_a_new_configuration),
+		cmocka_unit_test(test_sample_is_bounded_and_its_bound_published),
+		cmocka_unit_test(test_bad_records_are_refused),
+		cmocka_unit_test(test_manual_promotion_holds_what_was_not_asked_for),
+		cmocka_unit_test(test_quality_of_the_sample),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
