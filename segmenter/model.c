@@ -77,26 +77,8 @@ static inline double to_model_space(const struct seg_scale *s, double transforme
 	return (transformed - s->mean) / s->scale * s->weight;
 }
 
-enum seg_rc seg_model_finish(struct seg_model *m, struct seg_error *err)
+static void fill_vectors(const struct seg_model *m, uint32_t padded, double *vectors, double *soa)
 {
-	uint32_t padded = (m->k + PAD - 1) / PAD * PAD;
-	double *vectors = NULL, *soa = NULL;
-	enum seg_rc rc = check_clusters(m, err);
-
-	if (!rc)
-		rc = check_scale(m, err);
-	if (rc)
-		return rc;
-	if (m->k) {
-		vectors = calloc((size_t)m->k * m->d, sizeof(*vectors));
-		soa = aligned_alloc(ALIGN, (size_t)padded * m->d * sizeof(*soa));
-		if (!vectors || !soa) {
-			free(vectors);
-			free(soa);
-			return seg_error_set(err, SEG_NO_MEMORY, "model: out of memory for %" PRIu32 " clusters", m->k);
-		}
-		memset(soa, 0, (size_t)padded * m->d * sizeof(*soa));
-	}
 	for (uint32_t c = 0; c < m->k; c++) {
 		for (uint32_t j = 0; j < m->d; j++) {
 			double x = m->centroids[(size_t)c * m->d + j];
@@ -104,6 +86,30 @@ enum seg_rc seg_model_finish(struct seg_model *m, struct seg_error *err)
 			vectors[(size_t)c * m->d + j] = v;
 			soa[(size_t)j * padded + c] = v;
 		}
+	}
+}
+
+enum seg_rc seg_model_finish(struct seg_model *m, struct seg_error *err)
+{
+	uint32_t padded = (m->k + PAD - 1) / PAD * PAD;
+	size_t cells = (size_t)m->k * m->d;
+	double *vectors = NULL, *soa = NULL;
+	enum seg_rc rc = check_clusters(m, err);
+
+	if (!rc)
+		rc = check_scale(m, err);
+	if (rc)
+		return rc;
+	if (cells) {
+		vectors = calloc(cells, sizeof(*vectors));
+		soa = aligned_alloc(ALIGN, (size_t)padded * m->d * sizeof(*soa));
+		if (!vectors || !soa) {
+			free(vectors);
+			free(soa);
+			return seg_error_set(err, SEG_NO_MEMORY, "model: out of memory for %" PRIu32 " clusters", m->k);
+		}
+		memset(soa, 0, (size_t)padded * m->d * sizeof(*soa));
+		fill_vectors(m, padded, vectors, soa);
 	}
 	free(m->vectors);
 	free(m->soa);

@@ -182,15 +182,14 @@ static void test_sums_equal_the_recount(void **state)
 static void check_damaged(const struct seg_buf *piece, struct seg_rng *rng, struct seg_sums *target, unsigned *refused)
 {
 	size_t len = seg_rng_below(rng, 3) ? piece->len : seg_rng_below(rng, piece->len);
-	uint8_t *bytes = malloc(len + 1);
+	/* Exactly as long as it says, so that a read past the end is seen. */
+	uint8_t *bytes = malloc(len ? len : 1);
 	struct seg_sums *before = seg_sums_new();
 	struct seg_buf again;
 	uint64_t sequence = 0, sequence_again;
 
 	assert_true(bytes && before);
 	memcpy(bytes, piece->data, len);
-	/* Exactly as long as it says, so that a read past the end is seen. */
-	bytes = realloc(bytes, len ? len : 1);
 	for (uint64_t n = len ? seg_rng_below(rng, 4) : 0; n-- > 0;)
 		bytes[seg_rng_below(rng, len)] = seg_rng_below(rng, 2) ? 0xff : (uint8_t)seg_rng_next(rng);
 	assert_ok(seg_sums_add(before, target, NULL));
