@@ -193,8 +193,8 @@ static void write_sessions(struct writer *w, const struct seg_web *web)
 	unsigned count = 0, end = 0;
 	for (unsigned i = 0; i < SEG_SESSION_BUCKETS && count <= SEG_SESSION_RUNS;) {
 		if (!session_bit(web, i)) {
-			/* Whole empty words are the rule. */
-			i = web->session_bits[i / 64] >> i % 64 ? i + 1 : (i / 64 + 1) * 64;
+			uint64_t rest = web->session_bits[i / 64] >> i % 64;
+			i = rest ? i + (unsigned)__builtin_ctzll(rest) : (i / 64 + 1) * 64;
 			continue;
 		}
 		unsigned from = i;

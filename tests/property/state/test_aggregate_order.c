@@ -8,7 +8,7 @@
 #include "state/aggregate.h"
 #include "tests/support/random_profile.h"
 
-enum { HISTORIES = 4000, EVENTS_MAX = 400 };
+enum { HISTORIES = 4000, EVENTS_MAX = 2000 };
 #define REL_EPS 1e-9
 
 struct history {
@@ -21,7 +21,16 @@ static void make_history(struct seg_rng *r, struct history *h)
 {
 	struct random_style style;
 	random_style(r, &style);
-	h->len = 1 + seg_rng_below(r, seg_rng_below(r, 4) ? 30 : EVENTS_MAX);
+	h->len = 1 + seg_rng_below(r, seg_rng_below(r, 4) ? 30 : 400);
+	if (seg_rng_below(r, 200) == 0) {
+		/* More purchase days than are kept. */
+		style = (struct random_style){.from_ms = -SEG_DAY_MS,
+					      .span_ms = 9000 * SEG_DAY_MS,
+					      .grain_ms = 1,
+					      .weights = {1, 0, 30, 0},
+					      .names = 1};
+		h->len = EVENTS_MAX;
+	}
 	for (int s = 0; s < SEG_SOURCES; s++)
 		h->cfg.window[s] = (uint32_t)seg_rng_below(r, 80);
 	for (size_t i = 0; i < h->len; i++)
