@@ -392,9 +392,9 @@ static bool parse_seq(const void *metadata, size_t len, uint64_t *ret)
 	if (len < 5 || len > 24 || memcmp(text, "seq=", 4) != 0)
 		return false;
 	for (size_t i = 4; i < len; i++) {
-		if (text[i] < '0' || text[i] > '9' || seq > (UINT64_MAX - 9) / 10)
+		if (text[i] < '0' || text[i] > '9' || __builtin_mul_overflow(seq, 10, &seq) ||
+		    __builtin_add_overflow(seq, (uint64_t)(text[i] - '0'), &seq))
 			return false;
-		seq = seq * 10 + (uint64_t)(text[i] - '0');
 	}
 	*ret = seq;
 	return true;

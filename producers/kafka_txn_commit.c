@@ -3,8 +3,8 @@
  *
  * A commit sends the offsets first (records go on being written meanwhile), then commits, which waits for the records. An
  * error up to there is definite: nothing has been committed, the abort is done here and the caller rewinds. From
- * rd_kafka_commit_transaction() on only failed records are definite (the library looks at their count before it asks the
- * coordinator); anything else that is not a success may have been committed all the same and asks for a new producer.
+ * rd_kafka_commit_transaction() on only records that were not written are definite, see not_asked(); anything else that is
+ * not a success may have been committed all the same and asks for a new producer.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "producers/kafka_txn_impl.h"
 
-enum { FOR_EVER = -1, INIT_STEP_MS = 1000, RETRY_MS = 20, PING_S = 1 };
+enum { FOR_EVER = -1, INIT_STEP_MS = 1000, RETRY_MS = 20, PING_S = 1, LOOKS = 5 };
 
 /* Nobody waits: a call that can be tried again is not. */
 static bool left_alone(struct seg_txn *t)
@@ -83,6 +83,21 @@ static rd_kafka_error_t *send_offsets(struct seg_txn *t)
 	}
 }
 
+/*
+ * Whether a commit that failed had not come to asking the coordinator: it does so only when every record has been written
+ * and reported. A failed record proves that it did not, and so does one that is still under way (looked at a few times,
+ * because other events of the library count there, too, until they are served).
+ */
+static bool not_asked(struct seg_txn *t)
+{
+	for (int i = 0; i < LOOKS && !t->failed; i++) {
+		rd_kafka_poll(t->rk, RETRY_MS);
+		if (!t->failed && rd_kafka_outq_len(t->rk) == 0)
+			return false;
+	}
+	return true;
+}
+
 static void do_commit(struct seg_txn *t)
 {
 	rd_kafka_error_t *e = send_offsets(t);
@@ -101,7 +116,7 @@ static void do_commit(struct seg_txn *t)
 	}
 	if (!e)
 		return;
-	if (seg_txn_classify(e) == SEG_ABORT && t->failed)
+	if (seg_txn_classify(e) == SEG_ABORT && not_asked(t))
 		abort_because(t, "records could not be written", e);
 	else
 		failed(t, SEG_RECREATE, "the commit's outcome is unknown", e);
