@@ -11,8 +11,13 @@
 
 enum { FIT_ROWS = 2048, SILHOUETTE_ROWS = 1000, PAIRS = 3, STARTS = 3 };
 
+/* Fits on halves of the rows x [n * d]. */
 struct halves {
-	uint32_t *order, *labels[2];
+	const double *x;
+	size_t n;
+	uint32_t d;
+	struct seg_kmeans_options options;
+	uint32_t *order, *labels[2], k[2]; /* labels of all rows by the fit on each half */
 	double *rows;
 };
 
@@ -24,16 +29,19 @@ static void halves_release(struct halves *h)
 	free(h->rows);
 }
 
-static enum seg_rc halves_init(struct halves *h, size_t n, uint32_t d, struct seg_error *err)
+/* Release also after a failure. */
+static enum seg_rc halves_init(struct halves *h, const double *x, size_t n, uint32_t d, struct seg_error *err)
 {
 	*h = (struct halves){
+		.x = x,
+		.n = n,
+		.d = d,
 		.order = calloc(n, sizeof(*h->order)),
 		.labels = {calloc(n, sizeof(uint32_t)), calloc(n, sizeof(uint32_t))},
 		.rows = calloc(n * d, sizeof(*h->rows)),
 	};
 	if (h->order && h->labels[0] && h->labels[1] && h->rows)
 		return SEG_OK;
-	halves_release(h);
 	return seg_error_set(err, SEG_NO_MEMORY, "choice of k: out of memory (%zu rows)", n);
 }
 
@@ -49,22 +57,21 @@ static void shuffle(uint32_t *order, size_t n, struct seg_rng *rng)
 	}
 }
 
-/* Fits on the given rows and labels all of x. */
-static enum seg_rc fit_half(const double *x, size_t n, uint32_t d, const struct seg_kmeans_options *options,
-			    const uint32_t *order, size_t len, double *rows, uint32_t *labels, uint32_t *ret_k,
-			    struct seg_error *err)
+/* Fits on one half and labels all of x. */
+static enum seg_rc fit_half(struct halves *h, unsigned half, struct seg_error *err)
 {
+	size_t from = half ? h->n / 2 : 0, len = half ? h->n - h->n / 2 : h->n / 2;
 	struct seg_kmeans km;
 	enum seg_rc rc;
 
 	for (size_t i = 0; i < len; i++)
-		memcpy(rows + i * d, x + (size_t)order[i] * d, d * sizeof(*rows));
-	rc = seg_kmeans_fit(rows, len, d, options, &km, err);
+		memcpy(h->rows + i * h->d, h->x + (size_t)h->order[from + i] * h->d, h->d * sizeof(*h->rows));
+	rc = seg_kmeans_fit(h->rows, len, h->d, &h->options, &km, err);
 	if (rc)
 		return rc;
-	if (isnan(seg_kmeans_assign(x, n, d, km.centroids, km.k, labels, NULL, NULL)))
+	if (isnan(seg_kmeans_assign(h->x, h->n, h->d, km.centroids, km.k, h->labels[half], NULL, NULL)))
 		rc = seg_error_set(err, SEG_NO_MEMORY, "choice of k: out of memory");
-	*ret_k = km.k;
+	h->k[half] = km.k;
 	seg_kmeans_release(&km);
 	return rc;
 }
@@ -72,31 +79,30 @@ static enum seg_rc fit_half(const double *x, size_t n, uint32_t d, const struct 
 enum seg_rc seg_stability(const double *x, size_t n, uint32_t d, uint32_t k, uint64_t seed, double *ret,
 			  struct seg_error *err)
 {
-	struct seg_kmeans_options options = {.k = k, .starts = STARTS, .swaps = k};
 	struct seg_rng rng;
 	struct halves h;
 	double total = 0;
-	uint32_t got[2];
 	enum seg_rc rc;
 
 	if (n < 2)
 		return seg_error_set(err, SEG_INVALID, "stability: fewer than two rows");
-	rc = halves_init(&h, n, d, err);
+	rc = halves_init(&h, x, n, d, err);
 	if (rc)
-		return rc;
+		goto out;
 	seg_rng_init(&rng, seed);
-	for (unsigned pair = 0; pair < PAIRS && !rc; pair++) {
+	h.options = (struct seg_kmeans_options){.k = k, .starts = STARTS, .swaps = k};
+	for (unsigned pair = 0; pair < PAIRS; pair++) {
 		shuffle(h.order, n, &rng);
-		for (unsigned half = 0; half < 2 && !rc; half++) {
-			size_t from = half ? n / 2 : 0, len = half ? n - n / 2 : n / 2;
-			options.seed = seg_rng_next(&rng);
-			rc = fit_half(x, n, d, &options, h.order + from, len, h.rows, h.labels[half], &got[half], err);
+		for (unsigned half = 0; half < 2; half++) {
+			h.options.seed = seg_rng_next(&rng);
+			rc = fit_half(&h, half, err);
+			if (rc)
+				goto out;
 		}
-		if (!rc)
-			total += seg_adjusted_rand(h.labels[0], got[0], h.labels[1], got[1], n);
+		total += seg_adjusted_rand(h.labels[0], h.k[0], h.labels[1], h.k[1], n);
 	}
-	if (!rc)
-		*ret = total / PAIRS;
+	*ret = total / PAIRS;
+out:
 	halves_release(&h);
 	return rc;
 }

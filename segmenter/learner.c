@@ -137,7 +137,10 @@ static bool moved(const struct seg_learner *l, double *scratch)
 	size_t len = (size_t)l->model->k * l->model->d;
 
 	seg_centroids_of_sums(l->model, l->total, scratch);
-	return memcmp(scratch, l->model->centroids, len * sizeof(*scratch)) != 0;
+	for (size_t i = 0; i < len; i++)
+		if (scratch[i] != l->model->centroids[i])
+			return true;
+	return false;
 }
 
 /* Drift against the promotion; true: the memory changed. */
@@ -222,7 +225,9 @@ enum seg_rc seg_learner_tick(struct seg_learner *l, int64_t now_ms, int32_t expe
 		rc = make_first(l, now_ms, err);
 		news = true;
 	}
-	if (!rc && l->sums_changed)
+	if (rc || !l->model)
+		return rc;
+	if (l->sums_changed)
 		rc = seg_intake_total(l, err);
 	if (rc)
 		return rc;

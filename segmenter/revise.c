@@ -108,7 +108,7 @@ static void rename_retired(struct seg_model *m)
 		struct seg_segment *s = &m->segments[i];
 		for (uint32_t j = 0; j < m->segments_len; j++) {
 			char base[SEG_SEGMENT_NAME_MAX];
-			if (j == i || strcmp(m->segments[j].name, s->name))
+			if (j == i || strcmp(m->segments[j].name, s->name) != 0)
 				continue;
 			memcpy(base, s->name, sizeof(base));
 			snprintf(s->name, sizeof(s->name), "%.60s (s%llu)", base, (unsigned long long)s->cluster);

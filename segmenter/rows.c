@@ -85,7 +85,7 @@ static void remember(struct seg_learner *l, uint32_t rows, int64_t now_ms)
 {
 	struct seg_memory *memory = l->memory;
 	const struct seg_model *m = l->model;
-	uint64_t sizes[SEG_MAX_CLUSTERS];
+	uint64_t sizes[SEG_MAX_CLUSTERS] = {0};
 
 	for (uint32_t j = 0; j < m->k; j++) {
 		int i = told_index(memory, m->clusters[j]);

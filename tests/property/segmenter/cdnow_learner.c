@@ -64,12 +64,14 @@ static int stream_read(struct stream *s, const char *path)
 			s->cap = s->cap ? s->cap * 2 : 1024;
 			s->orders = realloc(s->orders, s->cap * sizeof(*s->orders));
 			if (!s->orders)
-				return -1;
+				abort();
 		}
 		s->orders[s->len++] = o;
 	}
+	if (pclose(in) || !s->orders)
+		return -1;
 	qsort(s->orders, s->len, sizeof(*s->orders), compare_orders);
-	return pclose(in) || s->len == 0 ? -1 : 0;
+	return 0;
 }
 
 /* Customers by their number in the file. */
@@ -219,6 +221,7 @@ int main(int argc, char **argv)
 	}
 	if (stream_read(&s, argv[1])) {
 		fprintf(stderr, "%s: not CDNOW's orders\n", argv[1]);
+		free(s.orders);
 		return 1;
 	}
 	for (uint32_t i = 0; i < len; i++) {

@@ -176,7 +176,7 @@ static void test_centroids_stay_until_all_are_swept_and_then_follow_the_sums(voi
 	tick(&w, l, &news);
 	assert_non_null(news.model);
 	assert_false(news.promoted);
-	assert_true(memcmp(promoted, news.model->centroids, sizeof(promoted)) != 0);
+	assert_true(promoted[0] < news.model->centroids[0] - 0.01);
 	assert_true(news.model->revision > 0 && news.model->promotion == 1);
 	/* The mean of what the customers contribute, to the last bits. */
 	memset(expected, 0, sizeof(expected));
@@ -306,21 +306,64 @@ static void encode(const struct seg_model *m, struct seg_buf *b)
 	assert_false(b->failed);
 }
 
-/* Two folds read the same log; one is replaced every few days by a new one that starts from the published model. */
+static void assert_same_models(const struct seg_model *a, const struct seg_model *b)
+{
+	struct seg_buf x, y;
+
+	assert_int_equal(a != NULL, b != NULL);
+	if (!a)
+		return;
+	encode(a, &x);
+	encode(b, &y);
+	assert_int_equal(x.len, y.len);
+	assert_memory_equal(x.data, y.data, x.len);
+	seg_buf_release(&x);
+	seg_buf_release(&y);
+}
+
+static void assert_same_news(const struct seg_learner_news *a, const struct seg_learner_news *b)
+{
+	assert_same_models(a->model, b->model);
+	assert_int_equal(a->promoted, b->promoted);
+	assert_int_equal(a->refit_due, b->refit_due);
+	assert_int_equal(a->segments_len, b->segments_len);
+	for (uint32_t i = 0; i < a->segments_len; i++)
+		assert_int_equal(a->segments[i].cluster, b->segments[i].cluster);
+	assert_int_equal(a->alerts_len, b->alerts_len);
+	for (uint32_t i = 0; i < a->alerts_len; i++)
+		assert_string_equal(a->alerts[i].alert_id, b->alerts[i].alert_id);
+}
+
+/* A learner that knows only the published model and the log. */
+static struct seg_learner *successor(struct world *w, const struct seg_learner_config *c, size_t *ret_fed)
+{
+	struct seg_learner *l = learner(c);
+	struct seg_model *decoded;
+	struct seg_buf b;
+
+	encode(w->model, &b);
+	assert_ok(seg_model_decode(b.data, b.len, &decoded, NULL));
+	seg_buf_release(&b);
+	assert_ok(seg_learner_start(l, decoded, NULL));
+	seg_model_put(decoded);
+	*ret_fed = world_feed(w, l, 0);
+	return l;
+}
+
+/* Two folds read the same log; one is replaced every few days by a successor. */
 static void test_a_new_owner_goes_on_as_the_old(void **state)
 {
 	struct seg_learner_config c = config_of(4);
 	struct seg_learner *a = learner(&c), *b = learner(&c);
+	struct seg_learner_news news_a, news_b;
+	uint32_t promotions = 0, attempts = 0;
 	struct seg_rng rng;
 	struct world w;
 	size_t fed_b = 0;
-	uint32_t promotions = 0, attempts = 0, restarts = 0;
 
 	(void)state;
 	start(&w, &rng, 400);
 	for (int day = 0; day < 60; day++) {
-		struct seg_learner_news news_a, news_b;
-		bool due;
 		live_a_day(&w, &rng);
 		if (day % 5 == 0)
 			add_customers(&w, 40, &rng);
@@ -330,42 +373,21 @@ static void test_a_new_owner_goes_on_as_the_old(void **state)
 		do {
 			tick(&w, a, &news_a);
 			tick(&w, b, &news_b);
-			due = news_a.refit_due;
-			assert_int_equal(news_a.refit_due, news_b.refit_due);
-			assert_int_equal(news_a.model != NULL, news_b.model != NULL);
-			assert_int_equal(news_a.segments_len, news_b.segments_len);
-			assert_int_equal(news_a.alerts_len, news_b.alerts_len);
-			for (uint32_t i = 0; i < news_a.alerts_len; i++)
-				assert_string_equal(news_a.alerts[i].alert_id, news_b.alerts[i].alert_id);
-			if (news_a.model) {
-				struct seg_buf x, y;
-				encode(news_a.model, &x);
-				encode(news_b.model, &y);
-				assert_int_equal(x.len, y.len);
-				assert_memory_equal(x.data, y.data, x.len);
-				promotions += news_a.promoted;
-				world_take_model(&w, news_a.model);
-				if (day % 3 == 2 && !due) {
-					struct seg_model *decoded;
-					assert_ok(seg_model_decode(y.data, y.len, &decoded, NULL));
-					restarts++;
-					seg_learner_free(b);
-					b = learner(&c);
-					assert_ok(seg_learner_start(b, decoded, NULL));
-					seg_model_put(decoded);
-					fed_b = world_feed(&w, b, 0);
-				}
-				seg_buf_release(&x);
-				seg_buf_release(&y);
-			}
-			if (due) {
-				attempts++;
+			assert_same_news(&news_a, &news_b);
+			world_take_model(&w, news_a.model);
+			promotions += news_a.promoted;
+			attempts += news_a.refit_due;
+			if (news_a.refit_due) {
 				refit(a, w.now_ms);
 				refit(b, w.now_ms);
 			}
-		} while (due);
+		} while (news_a.refit_due);
+		if (day % 3 == 2) {
+			seg_learner_free(b);
+			b = successor(&w, &c, &fed_b);
+		}
 	}
-	assert_true(promotions >= 2 && attempts >= 8 && restarts >= 10);
+	assert_true(promotions >= 2 && attempts >= 8);
 	seg_learner_free(a);
 	seg_learner_free(b);
 	world_release(&w);
