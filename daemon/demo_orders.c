@@ -27,7 +27,7 @@ struct seg_demo_chunk {
 
 const void *seg_demo_orders_file(size_t *ret_len)
 {
-	*ret_len = (size_t)(seg_demo_orders_end - seg_demo_orders_begin);
+	*ret_len = (uintptr_t)seg_demo_orders_end - (uintptr_t)seg_demo_orders_begin;
 	return seg_demo_orders_begin;
 }
 
@@ -186,7 +186,7 @@ static enum seg_rc read_stream(FILE *f, const char *name, struct seg_demo_orders
 	char magic[4];
 
 	/* Looked at here because Avro-C leaks memory when it does not find it. */
-	if (fread(magic, 1, sizeof magic, f) != sizeof magic || memcmp(magic, "Obj\1", sizeof magic))
+	if (fread(magic, 1, sizeof magic, f) != sizeof magic || memcmp(magic, "Obj\1", sizeof magic) != 0)
 		return seg_error_set(err, SEG_INVALID, "%s is not an Avro container file", name);
 	rewind(f);
 	if (avro_file_reader_fp(f, name, 0, &reader))

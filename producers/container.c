@@ -42,7 +42,8 @@ static enum seg_rc start(struct seg_container *c, const char *schema, struct seg
 	const char *text = seg_schema_text(schema);
 
 	if (!text || avro_schema_from_json_length(text, strlen(text), &c->schema))
-		return seg_error_set(err, SEG_INVALID, "schema %s: %s", schema, text ? avro_strerror() : "there is none");
+		return seg_error_set(err, SEG_INVALID, "schema %s: %s", schema,
+				     text ? avro_strerror() : "there is none");
 	errno = 0;
 	c->file = fopen(c->path, "wbx");
 	if (!c->file)
@@ -85,7 +86,7 @@ enum seg_rc seg_container_open(const char *path, enum seg_output output, struct 
 
 enum seg_rc seg_container_write_empty(const char *path, const char *schema, struct seg_error *err)
 {
-	struct seg_container *c;
+	struct seg_container *c = NULL;
 	enum seg_rc rc = open_container(path, SEG_OUTPUTS, schema, &c, err);
 
 	return rc ? rc : seg_container_close(c, err);

@@ -216,6 +216,8 @@ enum seg_rc seg_encode_body(enum seg_output output, const void *record, bool jso
 	size_t len = to->len;
 	enum seg_rc rc = SEG_OK;
 
+	if (output >= SEG_OUTPUTS)
+		return seg_error_set(err, SEG_INVALID, "there is no output %d", (int)output);
 	seg_field_record_begin(&f, NULL);
 	put_output(&f, output, record);
 	seg_field_record_end(&f);
@@ -238,7 +240,7 @@ enum seg_rc seg_encode(struct seg_encoder *e, enum seg_output output, const void
 	size_t len = to->len;
 	enum seg_rc rc;
 
-	if (!e->json)
+	if (!e->json && output < SEG_OUTPUTS)
 		seg_buf_append(to, e->headers[output], SEG_SINGLE_OBJECT_HEADER);
 	rc = seg_encode_body(output, record, e->json, to, err);
 	if (rc != SEG_OK)

@@ -5,11 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct seg_fields seg_fields_to(struct seg_buf *to, bool json)
-{
-	return (struct seg_fields){.to = to, .json = json, .first = true};
-}
-
 static void refuse(struct seg_fields *f, const char *name, const char *why)
 {
 	if (!f->bad) {

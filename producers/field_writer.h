@@ -22,7 +22,10 @@ struct seg_fields {
 	const char *bad, *why; /* first field that cannot be written, and why; NULL: none */
 };
 
-struct seg_fields seg_fields_to(struct seg_buf *to, bool json);
+static inline struct seg_fields seg_fields_to(struct seg_buf *to, bool json)
+{
+	return (struct seg_fields){.to = to, .json = json, .first = true, .bad = NULL, .why = NULL};
+}
 
 /* Fields of records. A name of NULL in arrays: an item. A NULL string is `bad` where the schema has no null. */
 void seg_field_string(struct seg_fields *f, const char *name, struct seg_str v);

@@ -31,6 +31,7 @@ static void add_ce(struct seg_ce_headers *h, const char *name, struct seg_str va
 void seg_ce_headers_set(struct seg_ce_headers *h, enum seg_output output, enum seg_format format, const char *app,
 			struct seg_str id, int64_t time_ms)
 {
+	/* cppcheck-suppress ctuuninitvar ; only addresses are taken */
 	char *source = h->text, *when = h->text + SEG_HEADER_TEXT;
 
 	h->len = 0;
