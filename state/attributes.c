@@ -98,7 +98,7 @@ static void staged_release(struct staged *s)
 static bool stage_item(struct staged *s, const struct seg_attributes *a, const struct seg_attribute *from)
 {
 	struct place place = find_item(a, from->name);
-	if (place.found && older(from, &a->items[place.at]))
+	if (place.found && a->items && older(from, &a->items[place.at]))
 		return true;
 	if (!place.found && place.at == SEG_ATTRIBUTES_MAX)
 		return true;

@@ -174,7 +174,7 @@ enum seg_rc seg_decision_encode(const struct seg_decision *d, struct seg_buf *bu
 
 enum seg_rc seg_decision_decode(const void *data, size_t len, struct seg_decision *ret, struct seg_error *err)
 {
-	struct seg_record r;
+	struct seg_record r = {.what = NULL};
 	struct seg_decision d;
 	bool found = false;
 	enum seg_rc rc = seg_record_open(&r, data, len, "decision", SEG_DECISION_VERSION, err);

@@ -41,7 +41,7 @@ static inline void seg_put_varint(struct seg_buf *b, uint64_t v)
 
 static inline void seg_put_zigzag(struct seg_buf *b, int64_t v)
 {
-	seg_put_varint(b, (uint64_t)v << 1 ^ (uint64_t)(v >> 63));
+	seg_put_varint(b, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
 }
 
 static inline void seg_put_u64(struct seg_buf *b, uint64_t v)

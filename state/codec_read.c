@@ -73,7 +73,7 @@ static struct seg_str get_str(struct reader *r, uint32_t max)
 	const void *bytes = seg_view_bytes(r->v, &len);
 	if (bytes && len > max)
 		wrong(r, "a string that is too long");
-	char *copy = bad(r) ? NULL : get_memory(r, len + 1, 1);
+	char *copy = !bytes || bad(r) ? NULL : get_memory(r, len + 1, 1);
 	if (!copy)
 		return (struct seg_str){NULL, 0};
 	memcpy(copy, bytes, len);
@@ -470,7 +470,7 @@ static void read_section(struct reader *r, enum seg_profile_tag tag)
 
 enum seg_rc seg_profile_decode(const void *data, size_t len, struct seg_profile **ret, struct seg_error *err)
 {
-	struct seg_record record;
+	struct seg_record record = {.what = NULL};
 	if (len > SEG_PROFILE_BYTES_MAX)
 		return seg_error_set(err, SEG_CORRUPT, "profile record of %zu bytes: none has more than %d", len,
 				     SEG_PROFILE_BYTES_MAX);

@@ -397,7 +397,7 @@ static void write_contribution(struct writer *w, const struct seg_contribution *
 	seg_put_time(w->buf, w->base, c->evaluated_at_ms);
 	seg_put_varint(w->buf, c->len);
 	for (uint32_t i = 0; i < c->len; i++) {
-		uint32_t zigzag = (uint32_t)c->values[i] << 1 ^ (uint32_t)(c->values[i] >> 31);
+		uint32_t zigzag = (uint32_t)c->values[i] << 1 ^ (c->values[i] < 0 ? UINT32_MAX : 0);
 		seg_put_varint(w->buf, c->values[i] == SEG_MISSING ? 0 : (uint64_t)zigzag + 1);
 	}
 	seg_section_end(&w->frame);

@@ -132,7 +132,7 @@ static const char *read_cut(struct seg_view *v, struct seg_cut *ret)
 
 enum seg_rc seg_cut_decode(const void *data, size_t len, struct seg_cut *ret, struct seg_error *err)
 {
-	struct seg_record r;
+	struct seg_record r = {.what = NULL};
 	struct seg_cut cut;
 	bool found = false;
 	enum seg_rc rc = seg_record_open(&r, data, len, "cut", SEG_CUT_VERSION, err);

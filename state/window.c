@@ -74,9 +74,13 @@ bool seg_window_merge(struct seg_window *into, const struct seg_window *from, ui
 		else
 			j++; /* the same event in both */
 	}
+	if (len > limit) {
+		memmove(items, items + (len - limit), limit * sizeof(*items));
+		len = limit;
+	}
 	free(into->items);
-	*into = (struct seg_window){.len = (uint32_t)len, .cap = (uint32_t)total, .items = items};
-	if (len > limit)
-		drop_smallest(into, (uint32_t)len - limit);
+	into->items = items;
+	into->len = (uint32_t)len;
+	into->cap = (uint32_t)total;
 	return true;
 }

@@ -72,7 +72,7 @@ static void test_apply_keeps_the_smallest_names(void **state)
 {
 	enum { NAMES = 200 };
 	struct seg_profile *p = new_profile();
-	char name[NAMES][8];
+	static char name[NAMES][8];
 	(void)state;
 	for (int i = 0; i < NAMES; i++) {
 		snprintf(name[i], sizeof(name[i]), "n%d", i);
@@ -99,7 +99,7 @@ static void test_apply_keeps_the_smallest_names(void **state)
 static void test_apply_cuts_at_a_character(void **state)
 {
 	struct seg_profile *p = new_profile();
-	char name[400], value[400];
+	static char name[400], value[400];
 	(void)state;
 	/* 127 + a character of two bytes, 253 + one of four. */
 	memset(name, 'n', sizeof(name));
