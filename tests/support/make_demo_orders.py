@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Rolls the UCI Online Retail data up to one order per invoice and writes the demo's Avro file.
 
-    make_demo_orders.py [--input online_retail_2010_2011.csv.gz] [--output config/demo/online_retail_orders.avro]
+    make_demo_orders.py --input online_retail_2010_2011.csv.gz [--output config/demo/online_retail_orders.avro]
 
 Nothing is repaired: invoices without a customer keep an empty customer id, adjustments and free or negative invoices
-stay as they are, so that the demo shows what cleaning refuses. Same input, same bytes (the sync marker is fixed).
+stay as they are, so that the demo shows what cleaning refuses. Same input, same bytes (the sync marker is fixed) but for the
+order of keys in the header's schema, which fastavro does not keep.
 """
 import argparse
 import csv
@@ -67,7 +68,7 @@ def to_records(invoices):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--input", default=ROOT.parent / "shared/data/online_retail_2010_2011.csv.gz")
+    parser.add_argument("--input", required=True, help="the data set's lines as CSV, gzip")
     parser.add_argument("--output", default=ROOT / "config/demo/online_retail_orders.avro")
     args = parser.parse_args()
     schema = json.loads((ROOT / "config/schemas/order.avsc").read_text())
