@@ -30,16 +30,16 @@ struct seg_part;
 struct seg_entry;
 
 struct seg_part_options {
-	struct seg_store_env *env;              /* borrowed until close */
+	struct seg_store_env *env; /* borrowed until close */
 	const char *dir;
-	int32_t partition;                      /* for messages */
+	int32_t partition; /* for messages */
 	struct seg_aggregate_config aggregates;
-	size_t memory_bytes;                    /* profiles in memory: above it clean ones are evicted, and above it with
+	size_t memory_bytes;	 /* profiles in memory: above it clean ones are evicted, and above it with
 						 * too few clean ones seg_part_hurry() is true */
-	struct seg_cut identity;                /* constant fields of this owner's cuts: config_fingerprint, topic ids,
+	struct seg_cut identity; /* constant fields of this owner's cuts: config_fingerprint, topic ids,
 						 * transactional id, cluster id, instance */
 	bool accept_config_change;
-	int64_t tombstone_retention_ms;         /* the changelog's delete.retention.ms less a margin; 0: no limit */
+	int64_t tombstone_retention_ms; /* the changelog's delete.retention.ms less a margin; 0: no limit */
 
 	/* The sums follow every change of a contribution (sign 1: goes in, -1: is taken out), of customers whose keys the
 	 * recount has passed. */
@@ -47,9 +47,9 @@ struct seg_part_options {
 	void *ctx;
 };
 
-enum seg_rc seg_part_open(const struct seg_part_options *options, struct seg_part **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
-void seg_part_close(struct seg_part *part);             /* NULL is fine; the store keeps what was written */
+enum seg_rc seg_part_open(const struct seg_part_options *options, struct seg_part **ret,
+			  struct seg_error *err) SEG_MUST_CHECK;
+void seg_part_close(struct seg_part *part); /* NULL is fine; the store keeps what was written */
 /* Another owner in the same process: constant fields of cuts from now on. */
 void seg_part_set_identity(struct seg_part *part, const struct seg_cut *identity);
 
@@ -57,17 +57,17 @@ void seg_part_set_identity(struct seg_part *part, const struct seg_cut *identity
 
 enum { SEG_PART_FROM_START = -2 };
 
-struct seg_group {                      /* the group's stable committed offsets of this partition number */
-	bool known;                     /* false: nothing committed yet (or expired) */
-	uint64_t seq;                   /* of "seq=N" */
-	int64_t next[SEG_SOURCES];      /* -1: none */
+struct seg_group {		   /* the group's stable committed offsets of this partition number */
+	bool known;		   /* false: nothing committed yet (or expired) */
+	uint64_t seq;		   /* of "seq=N" */
+	int64_t next[SEG_SOURCES]; /* -1: none */
 };
 
 struct seg_recovery {
 	struct seg_group group;
 	int64_t wall_ms;
-	int64_t changelog_low, changelog_high;  /* read_uncommitted watermarks, captured after the group's offsets */
-	int64_t input_low[SEG_SOURCES];         /* log starts; -1: source not read */
+	int64_t changelog_low, changelog_high; /* read_uncommitted watermarks, captured after the group's offsets */
+	int64_t input_low[SEG_SOURCES];	       /* log starts; -1: source not read */
 };
 
 /* True: what is in memory is still right (same seq, nothing touched): no recovery is needed, resume at seg_part_next(). */
@@ -94,8 +94,8 @@ enum seg_rc seg_part_taken(struct seg_part *part, int64_t ret_from[SEG_SOURCES],
 			   bool *ret_warn, struct seg_error *err) SEG_MUST_CHECK;
 
 /* One accepted (decoded, cleaned) input record at its offset; erase and identify records only move the position. */
-enum seg_rc seg_part_reread(struct seg_part *part, const struct seg_event *e, int64_t offset, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_part_reread(struct seg_part *part, const struct seg_event *e, int64_t offset,
+			    struct seg_error *err) SEG_MUST_CHECK;
 /* Position of the re-reading of a source: after a refused record, or from an end mark. */
 void seg_part_reread_position(struct seg_part *part, enum seg_source source, int64_t next);
 /* Each source is at or past its end; `last_record` bookkeeping is inside. */
@@ -131,13 +131,13 @@ enum seg_rc seg_part_apply(struct seg_part *part, const struct seg_event *e, int
  * partition's positions as what stays out. Call before the position moves past the erase record's offset + 1, i.e. after
  * seg_part_advance() of that record. *ret_was: the decision it had (for the change to null). SEG_NOT_FOUND: nobody.
  */
-enum seg_rc seg_part_erase(struct seg_part *part, struct seg_str id, struct seg_decision *ret_was, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_part_erase(struct seg_part *part, struct seg_str id, struct seg_decision *ret_was,
+			   struct seg_error *err) SEG_MUST_CHECK;
 
 /* Who is to be evaluated by this commit: touched since the last seal, or marked; in order of first touch. The list is
  * valid until the next call of any function that is not seg_part_decide() or seg_entry_*. */
-enum seg_rc seg_part_pending(struct seg_part *part, struct seg_entry ***ret, size_t *ret_len, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_part_pending(struct seg_part *part, struct seg_entry ***ret, size_t *ret_len,
+			     struct seg_error *err) SEG_MUST_CHECK;
 /* Current profile; NULL or not alive: nothing to evaluate. */
 const struct seg_profile *seg_entry_profile(const struct seg_entry *e);
 /* The customer's last record of this commit; false: none (time, model, or recovery's re-reading). */
@@ -153,24 +153,24 @@ enum seg_rc seg_part_decide(struct seg_part *part, struct seg_entry *e, const st
  * *ret_done when `to` was reached. The scan stops between hashes, never within one.
  */
 typedef bool (*seg_part_visit)(void *ctx, const struct seg_profile *p);
-enum seg_rc seg_part_scan(struct seg_part *part, uint64_t from, uint64_t to, size_t max, seg_part_visit visit, void *ctx,
-			  uint64_t *ret_next, bool *ret_done, struct seg_error *err) SEG_MUST_CHECK;
+enum seg_rc seg_part_scan(struct seg_part *part, uint64_t from, uint64_t to, size_t max, seg_part_visit visit,
+			  void *ctx, uint64_t *ret_next, bool *ret_done, struct seg_error *err) SEG_MUST_CHECK;
 
 /* Recount of the sums beside the work: adds the contributions of at most max further customers through the hook. */
 enum seg_rc seg_part_recount(struct seg_part *part, size_t max, bool *ret_done, struct seg_error *err) SEG_MUST_CHECK;
 bool seg_part_recounted(const struct seg_part *part);
 
 /* Living customer of that id as of the last commit; decoded or cloned, caller frees with seg_profile_free(). */
-enum seg_rc seg_part_find(struct seg_part *part, struct seg_str id, struct seg_profile **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_part_find(struct seg_part *part, struct seg_str id, struct seg_profile **ret,
+			  struct seg_error *err) SEG_MUST_CHECK;
 
 /* ---- commit ---- */
 
 struct seg_seal {
 	int64_t stream_time_ms, source_max_time_ms[SEG_SOURCES], wall_ms;
 	uint64_t scan_cursor, sweep_promotion, model_version;
-	size_t max_profiles;            /* of the running cycle to log in this commit (at least) */
-	bool begin_cycle;               /* begin one if none runs */
+	size_t max_profiles; /* of the running cycle to log in this commit (at least) */
+	bool begin_cycle;    /* begin one if none runs */
 };
 
 enum seg_emit { SEG_EMIT_RECORD, SEG_EMIT_CUT };
@@ -186,7 +186,7 @@ bool seg_part_cycle_waits(const struct seg_part *part);
 
 enum seg_rc seg_part_seal(struct seg_part *part, const struct seg_seal *seal, seg_part_emit emit, void *ctx,
 			  struct seg_error *err) SEG_MUST_CHECK;
-uint64_t seg_part_sealed_seq(const struct seg_part *part);              /* goes with the offsets as "seq=N" */
+uint64_t seg_part_sealed_seq(const struct seg_part *part); /* goes with the offsets as "seq=N" */
 int64_t seg_part_sealed_next(const struct seg_part *part, enum seg_source source);
 
 /* cut_offset: of the cut in the changelog; -1: not known (a cycle that began with it is given up). SEG_IO: the store. */
@@ -202,14 +202,15 @@ void seg_part_evict(struct seg_part *part);
 bool seg_part_hurry(const struct seg_part *part);
 
 struct seg_part_numbers {
-	uint64_t customers;             /* living, exactly */
+	uint64_t customers; /* living, exactly */
 	uint64_t cached, memory_bytes, hits, misses;
-	bool cycle;                     /* one runs */
-	uint64_t cycle_set, cycle_left; /* profiles of it: in all, still to be logged or written */
-	int64_t cycle_next[SEG_SOURCES];        /* its positions O; -1 */
+	bool cycle;			 /* one runs */
+	uint64_t cycle_set, cycle_left;	 /* profiles of it: in all, still to be logged */
+	int64_t cycle_next[SEG_SOURCES]; /* its positions O; -1 */
 	int64_t replay_from[SEG_SOURCES];
-	uint64_t seq, dirty, erased;    /* erased: kept in memory until replay_from has passed them */
-	uint64_t cycles;                /* ended since open */
+	uint64_t seq, dirty, erased; /* erased: kept in memory until replay_from has passed them */
+	uint64_t cycles;	     /* ended since open */
+	uint64_t faults;	     /* re-read records of customers who are not there, since open: left out */
 };
 void seg_part_numbers(const struct seg_part *part, struct seg_part_numbers *ret);
 struct seg_store *seg_part_store(struct seg_part *part);

@@ -16,6 +16,7 @@ static void entry_free(struct seg_entry *e)
 {
 	if (e) {
 		seg_profile_free(e->now);
+		seg_profile_free(e->sealed);
 		seg_profile_free(e->before);
 		free(e);
 	}

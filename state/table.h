@@ -15,23 +15,31 @@
 #include "base/error.h"
 #include "base/profile.h"
 
+/*
+ * Up to three versions: the one of the last commit, the one of the commit under way, and the current one. Which of them
+ * are there is said by `touched` and `in_seal`: a version may be NULL (no such customer) and yet be one.
+ */
 struct seg_entry {
 	uint64_t hash;
-	struct seg_profile *now;        /* current state; NULL: there is none */
-	struct seg_profile *before;     /* committed state while `touched` */
-	bool touched : 1;               /* changed since the last commit: `before` is its pre-image */
-	bool dirty_log : 1;             /* not all of it is in the changelog */
-	bool dirty_store : 1;           /* not all of it is in RocksDB */
-	bool in_dirty : 1;              /* listed in the partition's dirty list */
-	bool in_cycle : 1;              /* listed in the running cycle */
-	bool evaluate : 1;              /* to be evaluated at the next commit, whatever else happens */
-	bool in_evaluate : 1;           /* listed for that */
-	bool recent : 1;                /* second chance for eviction */
-	bool caused : 1;                /* a new event of this commit touched it: cause_* */
-	bool tombstone : 1;             /* its profile's changelog record is to be tombstoned by this commit */
+	struct seg_profile *now;    /* current; NULL: there is no such customer, whatever the store says */
+	struct seg_profile *sealed; /* of the commit under way, if in_seal and touched since (else it is `now`) */
+	struct seg_profile *before; /* of the last commit, if touched or in_seal (else it is `now`) */
+	bool touched : 1;	    /* changed since the last seal */
+	bool in_seal : 1;	    /* changed by the commit under way */
+	bool dirty_log : 1;	    /* not all of the last commit's version is in the changelog */
+	bool dirty_store : 1;	    /* not all of it is in RocksDB */
+	bool in_work : 1;	    /* listed: touched, or to be evaluated */
+	bool in_dirty : 1;	    /* listed in the partition's dirty list */
+	bool in_cycle : 1;	    /* listed in the running cycle, and not yet written by it */
+	bool in_erased : 1;	    /* listed: dead, kept until replay_from has passed its positions */
+	bool evaluate : 1;	    /* to be evaluated at the next commit, whatever else happens */
+	bool evaluate_sealed : 1;   /* was, in the commit under way */
+	bool recent : 1;	    /* second chance for eviction */
+	bool caused : 1;	    /* a new event since the last seal: cause_* */
+	bool tombstone : 1;	    /* its profile's changelog record is to be tombstoned by the next commit */
 	enum seg_source cause_source;
 	int64_t cause_offset;
-	size_t bytes;                   /* of memory, as last accounted */
+	size_t bytes; /* of memory, as last accounted */
 	uint32_t id_len;
 	char id[];
 };
@@ -40,8 +48,8 @@ struct seg_table {
 	struct seg_slot {
 		uint64_t hash;
 		struct seg_entry *entry;
-	} *slots;
-	unsigned bits;                  /* 1 << bits slots */
+	} * slots;
+	unsigned bits; /* 1 << bits slots */
 	size_t len;
 };
 

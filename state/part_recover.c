@@ -1,0 +1,623 @@
+/*
+ * Recovery: the changelog from the store's position on, then the inputs from the newest cut's replay_from.
+ *
+ * The store's own word on itself is two records: "position", the changelog offset from which it must be completed, and
+ * "cut", the newest cut it knew. Everything else comes from Kafka.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "state/codec.h"
+#include "state/part_internal.h"
+
+bool seg_part_is_current(const struct seg_part *part, const struct seg_group *group)
+{
+	if (!part->ready || part->sealed.active || seg_part_has_work(part))
+		return false;
+	if (SEG_MUTANT(BACK_UNCHECKED))
+		return true;
+	return group->known ? group->seq == part->seq : part->seq == 0;
+}
+
+bool seg_part_is_rebuilding(const struct seg_part *part)
+{
+	return part->rebuilding;
+}
+
+enum seg_rc seg_part_rebuild(struct seg_part *part, struct seg_error *err)
+{
+	seg_part_drop(part);
+	enum seg_rc rc = seg_store_empty(part->store, err);
+	return rc == SEG_OK ? SEG_OK : seg_part_wrong(part, rc, err);
+}
+
+/* ---- can the store be right? ---- */
+
+struct position {
+	bool known;
+	int64_t offset, wall_ms;
+};
+
+static enum seg_rc read_position(struct seg_part *part, struct position *ret, struct seg_error *err)
+{
+	enum seg_rc rc = seg_store_get_meta(part->store, "position", &part->load, err);
+	struct seg_view v;
+
+	*ret = (struct position){false, -1, 0};
+	if (rc != SEG_OK)
+		return rc == SEG_NOT_FOUND ? SEG_OK : rc;
+	v = seg_view_of(part->load.data, part->load.len);
+	if (seg_view_u8(&v) != 1)
+		return seg_error_set(err, SEG_INVALID, "the store was written by a newer version of segmentd; upgrade");
+	ret->offset = seg_view_zigzag(&v);
+	ret->wall_ms = seg_view_zigzag(&v);
+	ret->known = !v.failed && v.at == v.end && ret->offset >= 0;
+	return SEG_OK;
+}
+
+static enum seg_rc read_store_cut(struct seg_part *part, struct seg_error *err)
+{
+	enum seg_rc rc = seg_store_get_meta(part->store, "cut", &part->load, err);
+
+	part->has_store_cut = false;
+	if (rc == SEG_NOT_FOUND)
+		return SEG_OK;
+	if (rc == SEG_OK)
+		rc = seg_cut_decode(part->load.data, part->load.len, &part->store_cut, err);
+	part->has_store_cut = rc == SEG_OK;
+	return rc == SEG_CORRUPT ? SEG_OK : rc; /* the position decides; without a cut the ids are not compared */
+}
+
+static bool same_topics(const struct seg_cut *a, const struct seg_cut *b)
+{
+	static const uint8_t none[16];
+
+	if (a->topic_ids_len == 0 || b->topic_ids_len == 0)
+		return true;
+	for (size_t i = 0; i < SEG_CUT_TOPICS; i++) /* a source that is not read has no id */
+		if (memcmp(a->topic_ids[i], none, 16) != 0 && memcmp(b->topic_ids[i], none, 16) != 0 &&
+		    memcmp(a->topic_ids[i], b->topic_ids[i], 16) != 0)
+			return false;
+	return true;
+}
+
+static bool same_cluster(const struct seg_cut *a, const struct seg_cut *b)
+{
+	return a->cluster_id[0] == '\0' || b->cluster_id[0] == '\0' || strcmp(a->cluster_id, b->cluster_id) == 0;
+}
+
+/* Why the store must be emptied; "" if it is trusted. */
+static void judge(const struct seg_part *part, const struct seg_recovery *facts, const struct position *p, char *why)
+{
+	const struct seg_cut *identity = &part->options.identity;
+	int64_t age_ms = facts->wall_ms - p->wall_ms, limit_ms = part->options.tombstone_retention_ms;
+
+	why[0] = '\0';
+	if (!p->known)
+		snprintf(why, 256, "it has no changelog position: a rebuild was cut short");
+	else if (part->has_store_cut && !same_cluster(&part->store_cut, identity))
+		snprintf(why, 256, "it belongs to the Kafka cluster %.100s", part->store_cut.cluster_id);
+	else if (part->has_store_cut && !same_topics(&part->store_cut, identity))
+		snprintf(why, 256, "the topics were made anew since it was written");
+	else if (p->offset > facts->changelog_high)
+		snprintf(why, 256, "its changelog position %lld is beyond the changelog's end %lld",
+			 (long long)p->offset, (long long)facts->changelog_high);
+	else if (p->offset < facts->changelog_low)
+		snprintf(why, 256, "its changelog position %lld is before the changelog's start %lld",
+			 (long long)p->offset, (long long)facts->changelog_low);
+	else if (limit_ms > 0 && age_ms > limit_ms && !SEG_MUTANT(OLD_STORE))
+		snprintf(why, 256, "it is %lld hours old, older than the tombstones that the changelog keeps",
+			 (long long)(age_ms / 3600000));
+}
+
+static enum seg_rc is_blank(struct seg_part *part, bool *ret, struct seg_error *err)
+{
+	struct seg_scan *scan;
+	struct seg_scan_item item;
+	enum seg_rc rc = seg_store_get_meta(part->store, "cut", &part->load, err);
+
+	*ret = false;
+	if (rc != SEG_NOT_FOUND)
+		return rc;
+	rc = seg_scan_open(part->store, 0, &scan, err);
+	if (rc != SEG_OK)
+		return rc;
+	rc = seg_scan_next(scan, &item, err);
+	seg_scan_close(scan);
+	*ret = rc == SEG_NOT_FOUND;
+	return rc == SEG_NOT_FOUND ? SEG_OK : rc;
+}
+
+/* *ret_position: the store's, or SEG_PART_FROM_START after emptying it. */
+static enum seg_rc trust_or_empty(struct seg_part *part, const struct seg_recovery *facts, int64_t *ret_position,
+				  char *why, struct seg_error *err)
+{
+	struct position p = {false, -1, 0};
+	bool blank = false;
+	enum seg_rc rc = read_position(part, &p, err);
+
+	why[0] = '\0';
+	if (rc == SEG_OK)
+		rc = read_store_cut(part, err);
+	if (rc == SEG_OK && !p.known)
+		rc = is_blank(part, &blank, err);
+	if (rc == SEG_CORRUPT) {
+		snprintf(why, 256, "it cannot be read: %.200s", err ? err->text : "");
+	} else if (rc != SEG_OK) {
+		return rc;
+	} else if (!blank) {
+		judge(part, facts, &p, why);
+	}
+	*ret_position = blank || why[0] ? SEG_PART_FROM_START : p.offset;
+	if (why[0] && !(SEG_MUTANT(HALF_REBUILT) && !p.known)) {
+		part->has_store_cut = false;
+		return seg_store_empty(part->store, err);
+	}
+	return SEG_OK;
+}
+
+enum seg_rc seg_part_recover(struct seg_part *part, const struct seg_recovery *facts, int64_t *ret_from, char *ret_why,
+			     struct seg_error *err)
+{
+	struct seg_error local = {SEG_OK, ""};
+	char why[256];
+	int64_t position;
+	enum seg_rc rc;
+
+	seg_part_drop(part);
+	rc = trust_or_empty(part, facts, &position, why, err ? err : &local);
+	if (rc != SEG_OK)
+		return seg_part_wrong(part, rc, err);
+	part->facts = *facts;
+	part->from_offset = position;
+	part->rebuilding = position == SEG_PART_FROM_START;
+	part->taking = true;
+	part->took_cut = false;
+	*ret_from = position;
+	if (ret_why)
+		memcpy(ret_why, why, sizeof why);
+	return SEG_OK;
+}
+
+/* ---- the changelog ---- */
+
+/* What is taken in goes to RocksDB in sorted batches when memory is short. The position does not move: the next
+ * recovery takes it in once more. */
+static enum seg_rc spill(struct seg_part *part, struct seg_error *err)
+{
+	struct seg_keyed *items = malloc((part->dirty.len ? part->dirty.len : 1) * sizeof *items);
+	size_t len = part->dirty.len;
+	enum seg_rc rc;
+
+	if (!items)
+		return seg_part_no_memory(part, err);
+	for (size_t i = 0; i < len; i++)
+		items[i] = (struct seg_keyed){part->dirty.items[i]->hash, part->dirty.items[i]};
+	seg_keyed_sort(items, len);
+	rc = seg_part_write_items(part, items, len, err);
+	free(items);
+	if (rc == SEG_OK)
+		seg_part_tidy_dirty(part);
+	return rc;
+}
+
+static enum seg_rc spill_if_full(struct seg_part *part, struct seg_error *err)
+{
+	enum seg_rc rc;
+
+	if (part->memory_bytes <= part->options.memory_bytes)
+		return SEG_OK;
+	rc = spill(part, err);
+	if (rc == SEG_OK)
+		seg_part_evict_to(part, part->options.memory_bytes / 2);
+	return rc;
+}
+
+static void replace_now(struct seg_part *part, struct seg_entry *e, struct seg_profile *p)
+{
+	seg_profile_free(e->now);
+	e->now = p;
+	seg_part_account(part, e);
+}
+
+/* The customer's entry where the old content does not matter: no look into the store. */
+static enum seg_rc entry_unread(struct seg_part *part, struct seg_str id, struct seg_entry **ret, struct seg_error *err)
+{
+	uint64_t hash = seg_hash_customer(id);
+	struct seg_entry *e = seg_table_find(&part->table, id, hash);
+
+	if (!e)
+		return seg_part_load(part, id, hash, NULL, 0, ret, err);
+	*ret = e;
+	return SEG_OK;
+}
+
+/* Seeded bugs: what is in the store or came earlier may win over what comes later. */
+static bool older_wins(const struct seg_profile *cur, const struct seg_profile *p)
+{
+	if (SEG_MUTANT(NUMBER_WINS))
+		return cur->decision.change_number >= p->decision.change_number;
+	for (int s = 0; s < SEG_SOURCES; s++)
+		if (p->applied[s] > cur->applied[s])
+			return false;
+	return SEG_MUTANT(P_IF_AHEAD);
+}
+
+static enum seg_rc take_profile(struct seg_part *part, struct seg_str id, struct seg_str value, struct seg_entry **ret,
+				struct seg_error *err)
+{
+	bool compare = SEG_MUTANT(P_IF_AHEAD) || SEG_MUTANT(NUMBER_WINS);
+	struct seg_profile *p = NULL;
+	enum seg_rc rc =
+		compare ? seg_part_entry(part, id, seg_hash_customer(id), ret, err) : entry_unread(part, id, ret, err);
+
+	if (rc != SEG_OK)
+		return rc;
+	if (value.ptr) {
+		rc = seg_profile_decode(value.ptr, value.len, &p, err);
+		if (rc != SEG_OK)
+			return rc;
+		if (!seg_str_eq(p->id, id)) {
+			seg_profile_free(p);
+			return seg_error_set(err, SEG_CORRUPT, "a profile record has another customer's key");
+		}
+	}
+	if (compare && p && (*ret)->now && older_wins((*ret)->now, p)) {
+		seg_profile_free(p);
+		return SEG_OK;
+	}
+	replace_now(part, *ret, p);
+	return SEG_OK;
+}
+
+static bool same_life(const struct seg_decision *a, const struct seg_decision *b)
+{
+	return a->alive && b->alive && a->birth_source == b->birth_source && a->birth_offset == b->birth_offset;
+}
+
+/* A decision without a profile, or of another life than the profile's: nothing of the old one stays, and what the
+ * erasure in between keeps out counts as applied. */
+static enum seg_rc start_life(struct seg_part *part, struct seg_entry *e, const struct seg_decision *d,
+			      struct seg_error *err)
+{
+	struct seg_profile *p = seg_profile_new(seg_entry_id(e), e->hash);
+
+	if (!p)
+		return seg_part_no_memory(part, err);
+	if (d->has_stay_out)
+		memcpy(p->applied, d->stay_out, sizeof p->applied);
+	p->decision = *d;
+	replace_now(part, e, p);
+	if (d->alive || e->in_erased)
+		return SEG_OK;
+	if (!seg_entries_add(&part->erased, e))
+		return seg_part_no_memory(part, err);
+	e->in_erased = true;
+	return SEG_OK;
+}
+
+static enum seg_rc take_decision(struct seg_part *part, struct seg_str id, struct seg_str value, struct seg_entry **ret,
+				 struct seg_error *err)
+{
+	struct seg_decision d;
+	enum seg_rc rc;
+
+	if (!value.ptr) {
+		rc = entry_unread(part, id, ret, err);
+		if (rc == SEG_OK)
+			replace_now(part, *ret, NULL);
+		return rc;
+	}
+	rc = seg_decision_decode(value.ptr, value.len, &d, err);
+	if (rc == SEG_OK)
+		rc = seg_part_entry(part, id, seg_hash_customer(id), ret, err);
+	if (rc != SEG_OK)
+		return rc;
+	struct seg_profile *now = (*ret)->now;
+	if (SEG_MUTANT(NUMBER_WINS) && now && now->decision.alive) {
+		if (d.change_number > now->decision.change_number || !d.alive)
+			now->decision = d;
+		return SEG_OK;
+	}
+	if (now && same_life(&now->decision, &d)) {
+		now->decision = d;
+		return SEG_OK;
+	}
+	return start_life(part, *ret, &d, err);
+}
+
+static enum seg_rc take_cut(struct seg_part *part, struct seg_str value, struct seg_error *err)
+{
+	struct seg_cut cut;
+	enum seg_rc rc;
+
+	if (!value.ptr)
+		return SEG_OK;
+	rc = seg_cut_decode(value.ptr, value.len, &cut, err);
+	if (rc != SEG_OK)
+		return rc;
+	part->cut = cut;
+	part->took_cut = true;
+	return SEG_OK;
+}
+
+static enum seg_rc take(struct seg_part *part, struct seg_str key, struct seg_str value, struct seg_error *err)
+{
+	enum seg_changelog_kind kind;
+	struct seg_entry *e = NULL;
+	struct seg_str id;
+	enum seg_rc rc = seg_changelog_key_parse(key.ptr, key.len, &kind, &id, err);
+
+	if (rc != SEG_OK)
+		return rc;
+	switch (kind) {
+	case SEG_CHANGELOG_PROFILE:
+		rc = take_profile(part, id, value, &e, err);
+		break;
+	case SEG_CHANGELOG_DECISION:
+		rc = take_decision(part, id, value, &e, err);
+		break;
+	case SEG_CHANGELOG_CUT:
+		return take_cut(part, value, err);
+	}
+	if (rc == SEG_OK && !SEG_MUTANT(TAKEN_IS_CLEAN))
+		rc = seg_part_mark_dirty(part, e, false, true, err);
+	return rc == SEG_OK ? spill_if_full(part, err) : rc;
+}
+
+enum seg_rc seg_part_take(struct seg_part *part, struct seg_str key, struct seg_str value, int64_t offset,
+			  struct seg_error *err)
+{
+	enum seg_rc rc;
+
+	assert(part->taking);
+	rc = take(part, key, value, err);
+	if (rc != SEG_OK && rc != SEG_NO_MEMORY)
+		return seg_error_wrap(err, rc, "partition %d, changelog offset %lld", part->options.partition,
+				      (long long)offset);
+	return rc;
+}
+
+/* ---- between changelog and inputs ---- */
+
+static enum seg_rc check_group(const struct seg_part *part, bool *ret_warn, struct seg_error *err)
+{
+	const struct seg_group *g = &part->facts.group;
+	const struct seg_cut *cut = &part->cut;
+
+	*ret_warn = false;
+	if (!part->took_cut)
+		return g->known ? seg_error_set(
+					  err, SEG_INVALID,
+					  "partition %d: the group has offsets (seq=%llu), but the changelog has no "
+					  "cut: was the changelog deleted? Reset the group's offsets to begin anew",
+					  part->options.partition, (unsigned long long)g->seq)
+				: SEG_OK;
+	if (!g->known) {
+		*ret_warn = true; /* expired: the cut says the same, if the log still has it */
+		return SEG_OK;
+	}
+	if (g->seq == cut->seq && memcmp(g->next, cut->next, sizeof g->next) == 0)
+		return SEG_OK;
+	return seg_error_set(err, SEG_INVALID,
+			     "partition %d: the group's offsets (seq=%llu) are not those of the newest cut (seq=%llu): "
+			     "were they reset, or does another application use the group or the changelog?",
+			     part->options.partition, (unsigned long long)g->seq, (unsigned long long)cut->seq);
+}
+
+static enum seg_rc check_identity(const struct seg_part *part, bool rereads, struct seg_error *err)
+{
+	const struct seg_cut *cut = &part->cut, *identity = &part->options.identity;
+
+	if (!same_topics(cut, identity))
+		return seg_error_set(err, SEG_INVALID,
+				     "partition %d: the topics were made anew since the newest cut; its offsets mean "
+				     "nothing now. Reset the group's offsets and the changelog to begin anew",
+				     part->options.partition);
+	if (rereads && cut->config_fingerprint != identity->config_fingerprint && !part->options.accept_config_change)
+		return seg_error_set(
+			err, SEG_INVALID,
+			"partition %d: the configuration that shapes profiles has changed, and inputs must "
+			"be read again after an unclean stop: start once with the old configuration and stop "
+			"cleanly, or accept that they are read by the new one (--accept-config-change)",
+			part->options.partition);
+	return SEG_OK;
+}
+
+static enum seg_rc check_reach(const struct seg_part *part, enum seg_source s, int64_t from, int64_t to,
+			       struct seg_error *err)
+{
+	int64_t low = part->facts.input_low[s];
+
+	if (from >= to && (part->facts.group.known || to < 0 || low <= to))
+		return SEG_OK;
+	if (low < 0)
+		return seg_error_set(err, SEG_INVALID,
+				     "partition %d: inputs of source %s must be read again from offset %lld, but it is "
+				     "not read any more: start with it and stop cleanly first",
+				     part->options.partition, seg_source_names[s], (long long)from);
+	if (low > from)
+		return seg_error_set(
+			err, SEG_INVALID,
+			"partition %d: inputs of source %s must be read again from offset %lld, but its log "
+			"begins at %lld: what lies between is lost. Restore it, or reset the group's "
+			"offsets and the changelog to begin anew",
+			part->options.partition, seg_source_names[s], (long long)from, (long long)low);
+	return SEG_OK;
+}
+
+/* From where to where each source is read again. */
+static void plan_rereading(struct seg_part *part)
+{
+	const struct seg_cut *cut = &part->cut;
+
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		int64_t from = cut->replay_from[s];
+
+		if (SEG_MUTANT(OWN_REPLAY_FROM) && part->has_store_cut && !part->rebuilding)
+			from = part->store_cut.replay_from[s];
+		if (from < 0)
+			from = part->facts.input_low[s] >= 0 ? part->facts.input_low[s] : cut->next[s];
+		if (from > cut->next[s])
+			from = cut->next[s];
+		part->reread_at[s] = from;
+		part->reread_to[s] = cut->next[s];
+		part->reread_last[s] = from >= cut->next[s];
+	}
+}
+
+static bool rereads_any(const struct seg_part *part)
+{
+	for (int s = 0; s < SEG_SOURCES; s++)
+		if (part->reread_at[s] < part->reread_to[s])
+			return true;
+	return false;
+}
+
+/* A rebuilt store may be trusted from the newest cut's position on, once all that was taken is written. */
+static enum seg_rc finish_rebuild(struct seg_part *part, struct seg_error *err)
+{
+	int64_t position = part->cut.changelog_position;
+	enum seg_rc rc;
+
+	if (SEG_MUTANT(POS_AT_TARGET))
+		position = part->facts.changelog_high;
+	else if (!part->rebuilding || position < 0)
+		return SEG_OK;
+	rc = spill(part, err);
+	return rc == SEG_OK ? seg_part_write_position(part, position, part->cut.wall_ms, &part->cut, err) : rc;
+}
+
+static enum seg_rc begin_rereading(struct seg_part *part, struct seg_error *err)
+{
+	const struct seg_cut *cut = &part->cut;
+	enum seg_rc rc = finish_rebuild(part, err);
+
+	if (rc == SEG_OK)
+		rc = spill_if_full(part, err);
+	if (rc != SEG_OK)
+		return rc;
+	part->has_cut = true;
+	part->seq = cut->seq;
+	part->customers = part->customers_committed = cut->customers;
+	part->changelog_position = cut->changelog_position;
+	memcpy(part->next, cut->next, sizeof part->next);
+	memcpy(part->start, cut->next, sizeof part->start);
+	memcpy(part->replay_from, cut->replay_from, sizeof part->replay_from);
+	return SEG_OK;
+}
+
+enum seg_rc seg_part_taken(struct seg_part *part, int64_t ret_from[SEG_SOURCES], int64_t ret_to[SEG_SOURCES],
+			   bool *ret_warn, struct seg_error *err)
+{
+	enum seg_rc rc;
+
+	assert(part->taking);
+	rc = check_group(part, ret_warn, err);
+	if (rc == SEG_OK && part->took_cut) {
+		plan_rereading(part);
+		rc = check_identity(part, rereads_any(part), err);
+		for (int s = 0; rc == SEG_OK && s < SEG_SOURCES; s++)
+			rc = check_reach(part, (enum seg_source)s, part->reread_at[s], part->reread_to[s], err);
+		if (rc == SEG_OK)
+			rc = begin_rereading(part, err);
+	} else if (rc == SEG_OK) {
+		for (int s = 0; s < SEG_SOURCES; s++)
+			part->reread_at[s] = part->reread_to[s] = -1, part->reread_last[s] = true;
+	}
+	if (rc != SEG_OK)
+		return rc;
+	part->taking = false;
+	part->rereading = true;
+	memcpy(ret_from, part->reread_at, sizeof part->reread_at);
+	memcpy(ret_to, part->reread_to, sizeof part->reread_to);
+	return SEG_OK;
+}
+
+/* ---- the inputs again ---- */
+
+void seg_part_reread_position(struct seg_part *part, enum seg_source source, int64_t next)
+{
+	if (next > part->reread_at[source])
+		part->reread_at[source] = next;
+}
+
+bool seg_part_reread_done(const struct seg_part *part)
+{
+	for (int s = 0; s < SEG_SOURCES; s++)
+		if (part->reread_at[s] < part->reread_to[s] || (SEG_MUTANT(END_BY_RECORD) && !part->reread_last[s]))
+			return false;
+	return true;
+}
+
+static enum seg_rc reread_into(struct seg_part *part, struct seg_entry *entry, const struct seg_event *e,
+			       int64_t offset, struct seg_error *err)
+{
+	enum seg_applied applied;
+	enum seg_rc rc = seg_aggregate_apply(entry->now, e, offset, &part->options.aggregates, &applied, err);
+
+	if (rc == SEG_SKIP)
+		return SEG_OK;
+	if (rc != SEG_OK)
+		return rc;
+	seg_part_account(part, entry);
+	/* Whoever is named is dirty for the changelog: RocksDB may have this record while the changelog has not. */
+	if (applied != SEG_APPLIED)
+		return SEG_MUTANT(SKIPPED_IS_CLEAN) ? SEG_OK : seg_part_mark_dirty(part, entry, true, false, err);
+	if (SEG_MUTANT(CAUSE_REREAD)) {
+		entry->caused = true;
+		entry->cause_source = e->source;
+		entry->cause_offset = offset;
+	}
+	rc = seg_part_mark_dirty(part, entry, true, true, err);
+	return rc == SEG_OK && !SEG_MUTANT(NO_EVAL) ? seg_part_mark_evaluate(part, entry, err) : rc;
+}
+
+static enum seg_rc reread_erase(struct seg_part *part, struct seg_entry *entry, const struct seg_event *e,
+				int64_t offset, struct seg_error *err)
+{
+	if (!SEG_MUTANT(REREAD_ERASE) || !seg_profile_is_alive(entry->now) || offset <= entry->now->applied[e->source])
+		return SEG_OK;
+	replace_now(part, entry, NULL);
+	return seg_part_mark_dirty(part, entry, true, true, err);
+}
+
+enum seg_rc seg_part_reread(struct seg_part *part, const struct seg_event *e, int64_t offset, struct seg_error *err)
+{
+	bool erase = e->source == SEG_PROFILES && e->kind == SEG_UPDATE_ERASE;
+	struct seg_entry *entry;
+	enum seg_rc rc = SEG_OK;
+
+	assert(part->rereading);
+	if (offset < part->reread_at[e->source] || offset >= part->reread_to[e->source]) {
+		seg_part_reread_position(part, e->source, offset + 1);
+		return SEG_OK;
+	}
+	if (!(e->source == SEG_PROFILES && e->kind == SEG_UPDATE_IDENTIFY) && (!erase || SEG_MUTANT(REREAD_ERASE))) {
+		rc = seg_part_entry(part, e->customer_id, seg_hash_customer(e->customer_id), &entry, err);
+		if (rc == SEG_OK && erase)
+			rc = reread_erase(part, entry, e, offset, err);
+		else if (rc == SEG_OK && seg_profile_is_alive(entry->now))
+			rc = reread_into(part, entry, e, offset, err);
+		else if (rc == SEG_OK && (!entry->now || offset > entry->now->applied[e->source]))
+			part->faults++; /* never makes a customer */
+	}
+	if (rc != SEG_OK)
+		return rc;
+	seg_part_reread_position(part, e->source, offset + 1);
+	part->reread_last[e->source] |= offset + 1 == part->reread_to[e->source];
+	return SEG_OK;
+}
+
+enum seg_rc seg_part_recovered(struct seg_part *part, struct seg_error *err)
+{
+	(void)err;
+	assert(part->rereading && seg_part_reread_done(part));
+	part->rereading = part->rebuilding = false;
+	part->ready = true;
+	seg_part_evict(part);
+	return SEG_OK;
+}
