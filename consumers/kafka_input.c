@@ -16,6 +16,7 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "consumers/kafka_input_impl.h"
+#include "consumers/kafka_util.h"
 
 enum { SESSION_MS = 45000, MAX_POLL_MS = 300000, HEARTBEAT_MS = 3000, CLOSE_STEP_MS = 100 };
 enum { MISSING_GIVE_UP_MS = 15000, MISSING_ASK_MS = 1000, METADATA_MS = 2000, BACKLOG_BYTES = 1 << 20 };
@@ -41,6 +42,31 @@ void input_group_clear(struct seg_kafka_input *in)
 	if (in->group)
 		rd_kafka_consumer_group_metadata_destroy(in->group);
 	in->group = NULL;
+}
+
+static void remember(struct seg_kafka_input *in, enum seg_rc rc, const char *text)
+{
+	if (in->pending.rc == SEG_OK)
+		seg_error_set(&in->pending, rc, "%s", text);
+}
+
+/*
+ * Errors that are not in the stream of records: brokers that are away, and topics that are assigned but do not exist (any
+ * more). Runs inside poll.
+ */
+static void error_cb(rd_kafka_t *rk, int code, const char *why, void *opaque)
+{
+	static struct seg_log_limit limit;
+	struct seg_kafka_input *in = opaque;
+	char fatal[300] = "";
+
+	if (code == RD_KAFKA_RESP_ERR__FATAL) {
+		rd_kafka_fatal_error(rk, fatal, sizeof fatal);
+		remember(in, SEG_FATAL, fatal);
+	} else if (seg_kafka_is_missing(code) && !in->missing_since_ms) {
+		in->missing_since_ms = seg_monotonic_ms();
+	}
+	seg_log_limited(&limit, SEG_LOG_WARN, "kafka_input", "error=%s text=\"%s\"", rd_kafka_err2name(code), why);
 }
 
 static enum seg_rc make_conf(const struct seg_kafka_input_options *o, rd_kafka_conf_t **ret, struct seg_error *err)
@@ -113,6 +139,7 @@ enum seg_rc seg_kafka_input_open(const struct seg_kafka_input_options *options, 
 	in->events = options->events;
 	rd_kafka_conf_set_opaque(conf, in);
 	rd_kafka_conf_set_rebalance_cb(conf, input_rebalance_cb);
+	rd_kafka_conf_set_error_cb(conf, error_cb);
 	rc = seg_kafka_new(RD_KAFKA_CONSUMER, conf, &in->rk, err);
 	conf = NULL;
 	if (rc)
@@ -220,24 +247,6 @@ static bool is_fatal(rd_kafka_resp_err_t e)
 	return false;
 }
 
-static bool is_missing(rd_kafka_resp_err_t e)
-{
-	return e == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || e == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-	       e == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
-}
-
-/* auto.offset.reset is error: a position outside of the log is told and never moved. */
-static bool is_out_of_log(rd_kafka_resp_err_t e)
-{
-	return e == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || e == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
-}
-
-static void remember(struct seg_kafka_input *in, enum seg_rc rc, const char *text)
-{
-	if (in->pending.rc == SEG_OK)
-		seg_error_set(&in->pending, rc, "%s", text);
-}
-
 /* What an error message of the library asks for. It may belong to a partition (part is NULL if not). */
 static void take_error(struct seg_kafka_input *in, const rd_kafka_message_t *m, const struct input_part *part)
 {
@@ -246,7 +255,7 @@ static void take_error(struct seg_kafka_input *in, const rd_kafka_message_t *m, 
 	const char *topic = m->rkt ? rd_kafka_topic_name(m->rkt) : "-";
 	char text[400];
 
-	if (is_out_of_log(m->err)) {
+	if (seg_kafka_is_out_of_log(m->err)) {
 		/* Told once more for a position left long ago, or of a partition that waits: not ours to report. */
 		if (!part || !part->assigned || part->paused || m->offset < part->next)
 			return;
@@ -261,29 +270,13 @@ static void take_error(struct seg_kafka_input *in, const rd_kafka_message_t *m, 
 		snprintf(text, sizeof text, "the inputs cannot be read: %s: %s", rd_kafka_err2name(m->err),
 			 *fatal ? fatal : why);
 		remember(in, SEG_FATAL, text);
-	} else if (is_missing(m->err)) {
+	} else if (seg_kafka_is_missing(m->err)) {
 		if (!in->missing_since_ms)
 			in->missing_since_ms = seg_monotonic_ms();
 	} else {
 		seg_log_limited(&limit, SEG_LOG_WARN, "kafka_input", "topic=%s partition=%d error=%s text=\"%s\"",
 				topic, (int)m->partition, rd_kafka_err2name(m->err), why);
 	}
-}
-
-static bool topic_exists(rd_kafka_t *rk, const char *name, bool *ret_answered)
-{
-	rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, name, NULL);
-	const struct rd_kafka_metadata *md = NULL;
-	bool exists = true;
-
-	*ret_answered = rkt && rd_kafka_metadata(rk, 0, rkt, &md, METADATA_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
-	if (*ret_answered)
-		exists = md->topic_cnt == 1 && !is_missing(md->topics[0].err);
-	if (md)
-		rd_kafka_metadata_destroy(md);
-	if (rkt)
-		rd_kafka_topic_destroy(rkt);
-	return exists;
 }
 
 /* A broker that has just started may not know a topic yet, so a missing one is asked for again before it is believed. */
@@ -295,14 +288,11 @@ static enum seg_rc check_missing(struct seg_kafka_input *in, struct seg_error *e
 		return SEG_OK;
 	in->missing_asked_ms = now;
 	for (size_t i = 0; i < in->topics_len; i++) {
-		bool answered;
+		int32_t partitions = seg_kafka_topic_partitions(in->rk, in->topics[i].name, METADATA_MS);
 
-		if (topic_exists(in->rk, in->topics[i].name, &answered)) {
-			if (!answered)
-				return SEG_OK;
+		if (partitions > 0)
 			continue;
-		}
-		if (now - in->missing_since_ms < MISSING_GIVE_UP_MS)
+		if (partitions < 0 || now - in->missing_since_ms < MISSING_GIVE_UP_MS)
 			return SEG_OK;
 		return seg_error_set(err, SEG_FATAL, "no such topic: %s: create it (segmentd topics create)",
 				     in->topics[i].name);
@@ -311,16 +301,10 @@ static enum seg_rc check_missing(struct seg_kafka_input *in, struct seg_error *e
 	return SEG_OK;
 }
 
-static struct seg_str str_of(const void *ptr, size_t len)
-{
-	return (struct seg_str){ptr, ptr ? (uint32_t)len : 0};
-}
-
 /* Whether the record goes to the caller; moves the expected offset. */
 static bool take_record(struct input_part *part, uint32_t topic, rd_kafka_message_t *m, struct seg_kafka_message *to)
 {
 	bool eof = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-	rd_kafka_timestamp_type_t type;
 
 	if (!part || !part->assigned || part->paused || m->offset < part->next)
 		return false;
@@ -330,11 +314,9 @@ static bool take_record(struct input_part *part, uint32_t topic, rd_kafka_messag
 	to->timestamp_ms = SEG_NO_TIME;
 	if (eof)
 		return true;
-	to->key = str_of(m->key, m->key_len);
-	to->value = str_of(m->payload, m->len);
-	to->timestamp_ms = rd_kafka_message_timestamp(m, &type);
-	if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || to->timestamp_ms < 0)
-		to->timestamp_ms = SEG_NO_TIME;
+	to->key = seg_kafka_str(m->key, m->key_len);
+	to->value = seg_kafka_str(m->payload, m->len);
+	to->timestamp_ms = seg_kafka_timestamp(m);
 	return true;
 }
 

@@ -11,9 +11,11 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/log.h"
+#include "consumers/kafka_util.h"
 #include "consumers/kafka_wake.h"
 
 enum { READER_BATCH = 1000, OPEN_GIVE_UP_MS = 2000, BACKLOG_BYTES = 1 << 20 };
+enum { ASK_EVERY_MS = 1000, METADATA_MS = 2000, ASKS = 3 };
 
 struct stream {
 	rd_kafka_topic_t *rkt; /* NULL: free */
@@ -22,6 +24,7 @@ struct stream {
 	int64_t position;
 	uint64_t born; /* batch number when it was added */
 	bool gone;
+	uint8_t missing; /* how often in a row the brokers did not know it */
 };
 
 struct seg_kafka_reader {
@@ -33,7 +36,21 @@ struct seg_kafka_reader {
 	rd_kafka_message_t *batch[READER_BATCH];
 	size_t batch_len, batch_at;
 	uint64_t batch_number;
+	bool ask; /* a topic or partition seems not to exist */
+	int64_t asked_ms;
 };
+
+/* Errors that are not in the stream of records; of a topic that does not exist, say. Runs inside poll. */
+static void error_cb(rd_kafka_t *rk, int code, const char *why, void *opaque)
+{
+	static struct seg_log_limit limit;
+	struct seg_kafka_reader *r = opaque;
+
+	(void)rk;
+	if (seg_kafka_is_missing(code))
+		r->ask = true;
+	seg_log_limited(&limit, SEG_LOG_WARN, "kafka_reader", "error=%s text=\"%s\"", rd_kafka_err2name(code), why);
+}
 
 enum seg_rc seg_kafka_reader_open(const struct seg_kafka_client *client, struct seg_kafka_reader **ret,
 				  struct seg_error *err)
@@ -58,6 +75,8 @@ enum seg_rc seg_kafka_reader_open(const struct seg_kafka_client *client, struct 
 		rd_kafka_conf_destroy(conf);
 		return seg_error_set(err, SEG_NO_MEMORY, "no memory for a Kafka reader");
 	}
+	rd_kafka_conf_set_opaque(conf, r);
+	rd_kafka_conf_set_error_cb(conf, error_cb);
 	if ((rc = seg_kafka_new(RD_KAFKA_CONSUMER, conf, &r->rk, err)))
 		goto out;
 	r->queue = rd_kafka_queue_new(r->rk);
@@ -199,9 +218,7 @@ static struct stream *stream_of(struct seg_kafka_reader *r, const rd_kafka_messa
 
 static bool is_gone(rd_kafka_resp_err_t e)
 {
-	return e == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || e == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE ||
-	       e == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || e == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-	       e == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+	return seg_kafka_is_out_of_log(e) || seg_kafka_is_missing(e);
 }
 
 static bool is_fatal(rd_kafka_resp_err_t e)
@@ -210,17 +227,10 @@ static bool is_fatal(rd_kafka_resp_err_t e)
 	       e == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED || e == RD_KAFKA_RESP_ERR__FATAL;
 }
 
-static struct seg_str str_of(const void *ptr, size_t len)
-{
-	return (struct seg_str){ptr, ptr ? (uint32_t)len : 0};
-}
-
 /* What one message of the library is for its stream. False: nothing for the caller. */
 static bool take_message(struct stream *s, uint32_t number, rd_kafka_message_t *m, enum seg_stream_event *ret_event,
 			 struct seg_kafka_message *ret)
 {
-	rd_kafka_timestamp_type_t type;
-
 	*ret = (struct seg_kafka_message){
 		.topic = number, .partition = m->partition, .offset = m->offset, .timestamp_ms = SEG_NO_TIME, .raw = m};
 	if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
@@ -240,11 +250,9 @@ static bool take_message(struct stream *s, uint32_t number, rd_kafka_message_t *
 	if (m->offset < s->position)
 		return false;
 	s->position = m->offset + 1;
-	ret->key = str_of(m->key, m->key_len);
-	ret->value = str_of(m->payload, m->len);
-	ret->timestamp_ms = rd_kafka_message_timestamp(m, &type);
-	if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || ret->timestamp_ms < 0)
-		ret->timestamp_ms = SEG_NO_TIME;
+	ret->key = seg_kafka_str(m->key, m->key_len);
+	ret->value = seg_kafka_str(m->payload, m->len);
+	ret->timestamp_ms = seg_kafka_timestamp(m);
 	*ret_event = SEG_STREAM_RECORD;
 	return true;
 }
@@ -296,6 +304,41 @@ static enum seg_rc hand_out(struct seg_kafka_reader *r, size_t max, seg_stream_f
 	return rc;
 }
 
+/* The library only says that something is missing, not what. A broker that has just started may be wrong, so it is asked
+ * a few times. */
+static enum seg_rc report_missing(struct seg_kafka_reader *r, seg_stream_fn fn, void *ctx, size_t *events,
+				  struct seg_error *err)
+{
+	enum seg_rc rc = SEG_OK;
+	bool unsure = false;
+
+	if (seg_monotonic_ms() - r->asked_ms < ASK_EVERY_MS)
+		return SEG_OK;
+	r->asked_ms = seg_monotonic_ms();
+	for (uint32_t i = 0; i < r->streams_len && !rc; i++) {
+		struct stream *s = &r->streams[i];
+		struct seg_kafka_message m = {.topic = i, .partition = s->partition, .offset = s->position};
+		int32_t partitions;
+
+		if (!s->rkt || s->gone)
+			continue;
+		partitions = seg_kafka_topic_partitions(r->rk, s->topic, METADATA_MS);
+		if (partitions > s->partition)
+			s->missing = 0;
+		else if (partitions >= 0)
+			s->missing++;
+		unsure |= s->missing > 0 || partitions < 0;
+		if (s->missing < ASKS)
+			continue;
+		s->gone = true;
+		m.timestamp_ms = SEG_NO_TIME;
+		(*events)++;
+		rc = fn(ctx, SEG_STREAM_GONE, &m, err);
+	}
+	r->ask = unsure;
+	return rc;
+}
+
 enum seg_rc seg_kafka_reader_poll(struct seg_kafka_reader *r, int timeout_ms, size_t max, seg_stream_fn fn, void *ctx,
 				  size_t *ret_events, struct seg_error *err)
 {
@@ -306,7 +349,10 @@ enum seg_rc seg_kafka_reader_poll(struct seg_kafka_reader *r, int timeout_ms, si
 		max = READER_BATCH;
 	if (r->batch_at == r->batch_len)
 		fetch_batch(r, timeout_ms);
+	rd_kafka_poll(r->rk, 0);
 	rc = hand_out(r, max, fn, ctx, &events, err);
+	if (!rc && r->ask && events < max)
+		rc = report_missing(r, fn, ctx, &events, err);
 	if (ret_events)
 		*ret_events = events;
 	return rc;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "consumers/kafka_reader.h"
+#include "consumers/kafka_util.h"
 
 enum { ONE_QUERY_MS = 5000, AGAIN_MS = 50 };
 
@@ -49,12 +50,6 @@ bool seg_kafka_watermarks_close(struct seg_kafka_watermarks *w, int timeout_ms)
 	return fine;
 }
 
-static bool is_missing(rd_kafka_resp_err_t e)
-{
-	return e == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || e == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-	       e == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
-}
-
 enum seg_rc seg_kafka_watermarks_query(struct seg_kafka_watermarks *w, const char *topic, int32_t partition,
 				       int timeout_ms, int64_t *ret_low, int64_t *ret_high, struct seg_error *err)
 {
@@ -71,7 +66,7 @@ enum seg_rc seg_kafka_watermarks_query(struct seg_kafka_watermarks *w, const cha
 			*ret_high = high;
 			return SEG_OK;
 		}
-		if (is_missing(e))
+		if (seg_kafka_is_missing(e))
 			return seg_error_set(err, SEG_NOT_FOUND, "%s[%d]: no such topic or partition", topic,
 					     (int)partition);
 		if (seg_monotonic_ms() + AGAIN_MS >= until)

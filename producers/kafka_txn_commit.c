@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "producers/kafka_txn_impl.h"
 
-enum { FOR_EVER = -1, INIT_STEP_MS = 1000, RETRY_MS = 20, PING_S = 1, LOOKS = 5 };
+enum { FOR_EVER = -1, INIT_STEP_MS = 1000, RETRY_MS = 20, PING_S = 1, LOOKS = 5, ABORT_FLUSH_MS = 1000 };
 
 /* Nobody waits: a call that can be tried again is not. */
 static bool left_alone(struct seg_txn *t)
@@ -158,6 +158,10 @@ static void run(struct seg_txn *t, enum txn_job job)
 		do_commit(t);
 		break;
 	case JOB_ABORT:
+		/* While partitions are still being added, an abort can reach the coordinator before that, which refuses it
+		 * for good: let the records out first. */
+		if (!t->failed)
+			rd_kafka_flush(t->rk, ABORT_FLUSH_MS);
 		if (!do_abort(t))
 			seg_error_set(&t->result, SEG_ABORT, "the transaction is aborted");
 		break;
