@@ -11,6 +11,12 @@
 
 enum { FIT_ROWS = 2048, SILHOUETTE_ROWS = 1000, PAIRS = 3, STARTS = 3 };
 
+struct rows {
+	const double *x;
+	size_t n;
+	uint32_t d;
+};
+
 /* Fits on halves of the rows x [n * d]. */
 struct halves {
 	const double *x;
@@ -108,18 +114,17 @@ out:
 }
 
 /* Silhouette of the best fit with k clusters; -1 if the rows do not have as many distinct ones. */
-static enum seg_rc silhouette_of(const double *x, size_t n, uint32_t d, uint32_t k, uint64_t seed, double *ret,
-				 struct seg_error *err)
+static enum seg_rc silhouette_of(const struct rows *rows, uint32_t k, uint64_t seed, double *ret, struct seg_error *err)
 {
 	struct seg_kmeans_options options = {.k = k, .starts = STARTS, .swaps = 2 * k, .seed = seed};
 	struct seg_kmeans km;
-	enum seg_rc rc = seg_kmeans_fit(x, n, d, &options, &km, err);
+	enum seg_rc rc = seg_kmeans_fit(rows->x, rows->n, rows->d, &options, &km, err);
 
 	if (rc)
 		return rc;
 	*ret = -1;
 	if (km.k == k && k > 1) {
-		rc = seg_silhouette(x, n, d, km.labels, km.k, SILHOUETTE_ROWS, ret, err);
+		rc = seg_silhouette(rows->x, rows->n, rows->d, km.labels, km.k, SILHOUETTE_ROWS, ret, err);
 		if (rc == SEG_INVALID) {
 			*ret = -1;
 			rc = SEG_OK;
@@ -129,51 +134,63 @@ static enum seg_rc silhouette_of(const double *x, size_t n, uint32_t d, uint32_t
 	return rc;
 }
 
-/* Looks at one candidate; true: it is the answer. */
-static enum seg_rc consider(const double *x, size_t n, uint32_t d, uint32_t k, double silhouette, uint64_t seed,
-			    struct seg_k_choice *choice, bool *ret_stable, struct seg_error *err)
+/* A candidate within .02 of the best: is it stable, and if not, is it the most stable so far? */
+static enum seg_rc consider(const struct rows *rows, uint32_t k, double silhouette, uint64_t seed,
+			    struct seg_k_choice *choice, struct seg_error *err)
 {
 	double stability;
-	enum seg_rc rc = seg_stability(x, n, d, k, seed + k, &stability, err);
+	enum seg_rc rc = seg_stability(rows->x, rows->n, rows->d, k, seed + k, &stability, err);
 
 	if (rc)
 		return rc;
-	*ret_stable = stability >= SEG_STABILITY_LEAST;
-	if (*ret_stable || isnan(choice->stability) || stability > choice->stability)
-		*choice = (struct seg_k_choice){.k = k, .silhouette = silhouette, .stability = stability};
+	if (stability >= SEG_STABILITY_LEAST || isnan(choice->stability) || stability > choice->stability)
+		*choice = (struct seg_k_choice){
+			.k = k, .switched = true, .silhouette = silhouette, .stability = stability};
 	return SEG_OK;
 }
 
-enum seg_rc seg_choose_k(const double *x, size_t n, uint32_t d, uint32_t k_min, uint32_t k_max, uint32_t current,
-			 uint64_t seed, struct seg_k_choice *ret, struct seg_error *err)
+/* The rule: ascending k, but current before all others. */
+static enum seg_rc choose(const struct rows *rows, const struct seg_k_search *s, const double *silhouettes, double best,
+			  struct seg_k_choice *choice, struct seg_error *err)
 {
-	struct seg_k_choice choice = {.k = k_min, .silhouette = NAN, .stability = NAN};
-	double silhouettes[SEG_MAX_CLUSTERS + 1], best = -1;
-	bool stable = false;
-	enum seg_rc rc;
+	enum seg_rc rc = SEG_OK;
 
-	if (k_min < 1 || k_max > SEG_MAX_CLUSTERS || k_min > k_max)
-		return seg_error_set(err, SEG_INVALID, "k_min %u and k_max %u must be within 1 and %d", k_min, k_max,
-				     SEG_MAX_CLUSTERS);
-	n = n < FIT_ROWS ? n : FIT_ROWS;
-	for (uint32_t k = k_min; k <= k_max; k++) {
-		rc = silhouette_of(x, n, d, k, seed + k, &silhouettes[k], err);
+	for (uint32_t i = s->k_min - 1; i <= s->k_max && !rc; i++) {
+		uint32_t k = i < s->k_min ? s->current : i;
+		bool again = i >= s->k_min && k == s->current;
+		if (again || k < s->k_min || k > s->k_max || silhouettes[k] < best - SEG_SILHOUETTE_SLACK)
+			continue;
+		rc = consider(rows, k, silhouettes[k], s->seed, choice, err);
+		if (choice->stability >= SEG_STABILITY_LEAST)
+			break;
+	}
+	return rc;
+}
+
+enum seg_rc seg_choose_k(const double *x, size_t n, uint32_t d, const struct seg_k_search *s, struct seg_k_choice *ret,
+			 struct seg_error *err)
+{
+	struct rows rows = {x, n < FIT_ROWS ? n : FIT_ROWS, d};
+	struct seg_k_choice choice = {.k = s->k_min, .switched = true, .silhouette = NAN, .stability = NAN};
+	double silhouettes[SEG_MAX_CLUSTERS + 1] = {0}, best = -1;
+	enum seg_rc rc = SEG_OK;
+
+	if (s->k_min < 1 || s->k_max > SEG_MAX_CLUSTERS || s->k_min > s->k_max)
+		return seg_error_set(err, SEG_INVALID, "k_min %u and k_max %u must be within 1 and %d", s->k_min,
+				     s->k_max, SEG_MAX_CLUSTERS);
+	for (uint32_t k = s->k_min; k <= s->k_max; k++) {
+		rc = silhouette_of(&rows, k, s->seed + k, &silhouettes[k], err);
 		if (rc)
 			return rc;
 		best = fmax(best, silhouettes[k]);
 	}
-	if (current >= k_min && current <= k_max && silhouettes[current] >= best - SEG_SILHOUETTE_SLACK) {
-		rc = consider(x, n, d, current, silhouettes[current], seed, &choice, &stable, err);
-		if (rc)
-			return rc;
-	}
-	for (uint32_t k = k_min; k <= k_max && !stable; k++) {
-		if (k == current || silhouettes[k] < best - SEG_SILHOUETTE_SLACK)
-			continue;
-		rc = consider(x, n, d, k, silhouettes[k], seed, &choice, &stable, err);
-		if (rc)
-			return rc;
-	}
-	*ret = choice;
-	return SEG_OK;
+	if (!s->anew && s->current >= s->k_min && s->current <= s->k_max &&
+	    silhouettes[s->current] >= best - SEG_SILHOUETTE_SWITCH)
+		choice =
+			(struct seg_k_choice){.k = s->current, .silhouette = silhouettes[s->current], .stability = NAN};
+	else
+		rc = choose(&rows, s, silhouettes, best, &choice, err);
+	if (!rc)
+		*ret = choice;
+	return rc;
 }

@@ -2,28 +2,38 @@
 #ifndef SEG_SEGMENTER_CHOOSE_K_H
 #define SEG_SEGMENTER_CHOOSE_K_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
 
 #define SEG_SILHOUETTE_SLACK 0.02
+#define SEG_SILHOUETTE_SWITCH 0.05
 #define SEG_STABILITY_LEAST 0.75
+
+struct seg_k_search {
+	uint32_t k_min, k_max;
+	uint32_t current; /* k of the model that is there; 0: none */
+	bool anew;	  /* choose as if there were none, but keep current if it meets the rule */
+	uint64_t seed;
+};
 
 struct seg_k_choice {
 	uint32_t k;
-	double silhouette, stability; /* of the chosen k; stability NAN: not looked at (one candidate) */
+	bool switched;		      /* chosen by the rule; false: current, which is good enough */
+	double silhouette, stability; /* of the chosen k; stability NAN: not looked at */
 };
 
 /*
  * Chooses k in k_min..k_max for rows x [n * d]: the smallest whose silhouette is within .02 of the best there and whose
  * stability (mean adjusted Rand index of fits on half samples, predicted on the whole) is at least .75; if none is
- * stable, the most stable of those within .02. current (0: none) is kept while it meets both conditions, so that a
- * change of sample alone does not change k. Silhouettes are taken of at most 1,000 rows, fits of at most 2,048: rows
- * must be in random order.
+ * stable, the most stable of those within .02. Both numbers are noisy and every change of k costs customers their
+ * segments, so unless asked to choose anew, current stays while its silhouette is within .05 of the best.
+ * Silhouettes are taken of at most 1,000 rows, fits of at most 2,048: rows must be in random order.
  */
-enum seg_rc seg_choose_k(const double *x, size_t n, uint32_t d, uint32_t k_min, uint32_t k_max, uint32_t current,
-			 uint64_t seed, struct seg_k_choice *ret, struct seg_error *err) SEG_MUST_CHECK;
+enum seg_rc seg_choose_k(const double *x, size_t n, uint32_t d, const struct seg_k_search *search,
+			 struct seg_k_choice *ret, struct seg_error *err) SEG_MUST_CHECK;
 
 /* Mean adjusted Rand index over pairs of fits on disjoint halves, both predicted on all rows. */
 enum seg_rc seg_stability(const double *x, size_t n, uint32_t d, uint32_t k, uint64_t seed, double *ret,

@@ -59,6 +59,7 @@ struct seg_attempt {
 
 /* What the learner remembers beside the model itself; travels as model->learning. */
 struct seg_memory {
+	uint64_t k_customers;			       /* customers when k was last chosen by itself */
 	uint64_t attempts;			       /* ever made: also varies the seeds */
 	struct seg_attempt history[SEG_ATTEMPTS_KEPT]; /* oldest first */
 	uint32_t history_len;

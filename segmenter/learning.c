@@ -103,10 +103,10 @@ static json_t *drift_encode(const struct seg_drift *d)
 
 void *seg_memory_encode(const struct seg_memory *m, struct seg_error *err)
 {
-	json_t *json = json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:o}", "attempts", id(m->attempts), "history",
-				 attempts_encode(m), "names", names_encode(m), "told_clusters",
-				 ids(m->told_clusters, m->told_len), "told", ids(m->told, m->told_len), "told_ms",
-				 (json_int_t)m->told_ms, "drift", drift_encode(&m->drift));
+	json_t *json = json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o}", "attempts", id(m->attempts), "k_customers",
+				 id(m->k_customers), "history", attempts_encode(m), "names", names_encode(m),
+				 "told_clusters", ids(m->told_clusters, m->told_len), "told", ids(m->told, m->told_len),
+				 "told_ms", (json_int_t)m->told_ms, "drift", drift_encode(&m->drift));
 
 	if (!json)
 		seg_error_set(err, SEG_NO_MEMORY, "the learner's memory: out of memory");
@@ -272,6 +272,7 @@ enum seg_rc seg_memory_decode(struct seg_memory *m, const void *learning, struct
 	if (!json)
 		return SEG_OK;
 	m->attempts = id_of(json, "attempts");
+	m->k_customers = id_of(json, "k_customers");
 	attempts_decode(m, json_object_get(json, "history"));
 	names_decode(m, json_object_get(json, "names"));
 	m->told_len = ids_of(json, "told_clusters", m->told_clusters, SEG_MAX_CLUSTERS);

@@ -17,9 +17,12 @@
 #define GATE 0.015
 #define CLAMPED_MOST 0.001
 
+/* k is chosen anew when the customers are this many times those it was chosen for. */
+#define CHOOSE_ANEW 2
+
 struct seg_refit {
 	/* The question. */
-	bool k_auto;
+	bool k_auto, k_anew; /* anew: k is to be, and then: was, chosen by the rule */
 	uint32_t k, k_min, k_max;
 	uint64_t seed;
 	int64_t now_ms;
@@ -149,6 +152,7 @@ struct seg_refit *seg_learner_refit_begin(struct seg_learner *l, int64_t now_ms)
 	seg_rng_init(&rng, l->config.seed + l->memory->attempts * UINT64_C(0x9e3779b97f4a7c15));
 	r->seed = seg_rng_next(&rng);
 	r->k_auto = l->config.k_auto;
+	r->k_anew = l->model->k == 0 || (double)l->customers >= CHOOSE_ANEW * (double)l->memory->k_customers;
 	r->k = l->config.k;
 	r->k_min = l->config.k_min;
 	r->k_max = l->config.k_max;
@@ -178,10 +182,13 @@ static enum seg_rc fit(struct seg_refit *r, const double *x, struct seg_error *e
 
 	if (r->k_auto) {
 		struct seg_k_choice choice;
-		rc = seg_choose_k(x, r->n, d, r->k_min, r->k_max, r->current->k, r->seed, &choice, err);
+		rc = seg_choose_k(x, r->n, d,
+				  &(struct seg_k_search){r->k_min, r->k_max, r->current->k, r->k_anew, r->seed},
+				  &choice, err);
 		if (rc)
 			return rc;
 		options.k = choice.k;
+		r->k_anew = choice.switched;
 	}
 	if (r->comparable) {
 		initial = malloc((size_t)r->current->k * d * sizeof(*initial));
@@ -356,6 +363,8 @@ static void record(struct seg_learner *l, const struct seg_refit *r, double iner
 		.promoted = promoted,
 	};
 	m->attempts++;
+	if (r->k_auto && r->k_anew && !r->rc)
+		m->k_customers = l->customers;
 	l->changed = true;
 	l->demanded = false;
 	l->basis_changed = false;

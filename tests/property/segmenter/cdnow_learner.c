@@ -3,7 +3,7 @@
  * 30-day checkpoint from 60 days after the first fit on, the inertia of all customers under the nearest current centroid
  * may be at most 1.05 times that of full-batch k-means on the same values.
  *
- * cdnow_learner FILE.csv.gz [k [seed [dump folder]]]: without k, k = 4 and 6 with seed 1. The dump folder gets, per
+ * cdnow_learner FILE.csv.gz [k [seed [dump folder]]]: without k, k = 4 and 6 with seed 1; k 0 is auto. The dump folder gets, per
  * checkpoint, rows and centroids as raw doubles, for another k-means to be compared with.
  */
 #include <inttypes.h>
@@ -96,12 +96,12 @@ static void dump(const char *folder, const char *what, int64_t day, const double
 }
 
 /* Inertia of the nearest current centroid over that of full-batch k-means. */
-static double ratio(const struct world *w, uint32_t k, int64_t day, const char *folder)
+static double ratio(const struct world *w, int64_t day, const char *folder)
 {
 	const struct seg_model *m = w->model;
 	uint32_t d = m->d;
 	double *rows = malloc(w->len * d * sizeof(*rows)), *centroids = malloc((size_t)m->k * d * sizeof(*centroids));
-	struct seg_kmeans_options options = {.k = k, .starts = 10, .swaps = 20, .seed = 99};
+	struct seg_kmeans_options options = {.k = m->k, .starts = 10, .swaps = 20, .seed = 99};
 	struct seg_scale scale[SEG_MAX_FEATURES];
 	int32_t values[SEG_MAX_FEATURES];
 	struct seg_kmeans best;
@@ -137,6 +137,9 @@ out:
 static struct seg_learner_config config_of(uint32_t k, uint64_t seed)
 {
 	struct seg_learner_config c = {.k = k,
+				       .k_auto = k == 0,
+				       .k_min = 4,
+				       .k_max = 12,
 				       .min_customers = 500,
 				       .seed = seed,
 				       .refit_sample = 4096,
@@ -185,10 +188,10 @@ static struct outcome play(const struct stream *s, uint32_t k, uint64_t seed, co
 		out.promotions += step.promotions;
 		out.alerts += step.alerts;
 		if (step.promotions)
-			printf("  day %" PRId64 ": promotion %" PRIu64 ", %zu customers\n", day, w.model->promotion,
-			       w.len);
+			printf("  day %" PRId64 ": promotion %" PRIu64 ", k=%u, %zu customers\n", day,
+			       w.model->promotion, w.model->k, w.len);
 		if (day % 30 == 0 && w.model->promotion && w.now_ms - w.model->first_fit_ms >= 60 * SEG_DAY_MS) {
-			double r = ratio(&w, k, day, folder);
+			double r = ratio(&w, day, folder);
 			printf("  day %" PRId64 ": %zu customers, ratio %.4f, version %" PRIu64 ".%" PRIu64 "\n", day,
 			       w.len, r, w.model->promotion, w.model->revision);
 			out.checkpoints++;

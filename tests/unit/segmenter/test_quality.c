@@ -113,21 +113,44 @@ static double *blobs(uint32_t k, size_t n, double sd, uint64_t seed)
 	return x;
 }
 
-static void test_choose_k_finds_the_blobs(void **state)
+static struct seg_k_choice choose(const double *x, size_t n, struct seg_k_search search)
 {
 	struct seg_k_choice choice;
 
+	assert_ok(seg_choose_k(x, n, 2, &search, &choice, NULL));
+	return choice;
+}
+
+static void test_choose_k_finds_the_blobs(void **state)
+{
 	(void)state;
 	for (uint32_t k = 4; k <= 7; k++) {
 		double *x = blobs(k, 1500, 0.8, k);
-		assert_ok(seg_choose_k(x, 1500, 2, 2, 9, 0, 1, &choice, NULL));
+		struct seg_k_choice choice = choose(x, 1500, (struct seg_k_search){2, 9, 0, true, 1});
 		assert_int_equal(choice.k, k);
-		assert_true(choice.silhouette > 0.7 && choice.stability > 0.95);
-		/* The current k is left when the data say otherwise. */
-		assert_ok(seg_choose_k(x, 1500, 2, 2, 9, 9, 1, &choice, NULL));
+		assert_true(choice.switched && choice.silhouette > 0.7 && choice.stability > 0.95);
+		/* The current k is left when the data clearly say otherwise. */
+		choice = choose(x, 1500, (struct seg_k_search){2, 9, 9, false, 1});
+		assert_true(choice.switched);
+		assert_int_equal(choice.k, k);
+		choice = choose(x, 1500, (struct seg_k_search){2, 9, k, false, 1});
+		assert_false(choice.switched);
 		assert_int_equal(choice.k, k);
 		free(x);
 	}
+}
+
+/* One big cloud has no right k: whatever is there stays, unless asked for anew. */
+static void test_choose_k_stays_in_a_cloud(void **state)
+{
+	double *x = blobs(1, 1000, 1, 5);
+
+	(void)state;
+	for (uint32_t k = 4; k <= 9; k++)
+		assert_int_equal(choose(x, 1000, (struct seg_k_search){4, 9, k, false, 1}).k, k);
+	/* Out of range it cannot stay. */
+	assert_in_range(choose(x, 1000, (struct seg_k_search){4, 9, 12, false, 1}).k, 4, 9);
+	free(x);
 }
 
 static void test_choose_k_bounds_are_checked(void **state)
@@ -136,29 +159,23 @@ static void test_choose_k_bounds_are_checked(void **state)
 	double x[] = {1, 1, 1, 1};
 
 	(void)state;
-	assert_int_equal(seg_choose_k(x, 4, 1, 0, 3, 0, 1, &choice, NULL), SEG_INVALID);
-	assert_int_equal(seg_choose_k(x, 4, 1, 4, 3, 0, 1, &choice, NULL), SEG_INVALID);
+	assert_int_equal(seg_choose_k(x, 4, 1, &(struct seg_k_search){.k_max = 3}, &choice, NULL), SEG_INVALID);
+	assert_int_equal(seg_choose_k(x, 4, 1, &(struct seg_k_search){4, 3, 0, true, 1}, &choice, NULL), SEG_INVALID);
 	/* Nothing to tell apart: the least. */
-	assert_ok(seg_choose_k(x, 4, 1, 2, 3, 0, 1, &choice, NULL));
+	assert_ok(seg_choose_k(x, 4, 1, &(struct seg_k_search){2, 3, 0, true, 1}, &choice, NULL));
 	assert_int_equal(choice.k, 2);
 }
 
 static void test_choose_k_same_seed_same_answer(void **state)
 {
+	const struct seg_k_search search = {2, 8, 0, true, 7};
 	double *x = blobs(5, 800, 4, 3);
-	struct seg_k_choice a, b;
+	struct seg_k_choice a = choose(x, 800, search), b = choose(x, 800, search);
 
 	(void)state;
-	assert_ok(seg_choose_k(x, 800, 2, 2, 8, 0, 7, &a, NULL));
-	assert_ok(seg_choose_k(x, 800, 2, 2, 8, 0, 7, &b, NULL));
 	assert_int_equal(a.k, b.k);
-	assert_memory_equal(&a.silhouette, &b.silhouette, sizeof(double));
-	assert_memory_equal(&a.stability, &b.stability, sizeof(double));
-	/* What is current stays while it is within the slack and stable. */
-	if (a.stability >= SEG_STABILITY_LEAST) {
-		assert_ok(seg_choose_k(x, 800, 2, 2, 8, a.k, 7, &b, NULL));
-		assert_int_equal(a.k, b.k);
-	}
+	assert_near(a.silhouette, b.silhouette, 0);
+	assert_near(a.stability, b.stability, 0);
 	free(x);
 }
 
@@ -171,6 +188,7 @@ int main(void)
 		cmocka_unit_test(test_scaler_fits_z),
 		cmocka_unit_test(test_scaler_falls_back),
 		cmocka_unit_test(test_choose_k_finds_the_blobs),
+		cmocka_unit_test(test_choose_k_stays_in_a_cloud),
 		cmocka_unit_test(test_choose_k_bounds_are_checked),
 		cmocka_unit_test(test_choose_k_same_seed_same_answer),
 	};
