@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "consumers/kafka_input_impl.h"
 
-enum { SEEK_STEP_MS = 2000, SEEK_GIVE_UP_MS = 10000, SEEK_AGAIN_MS = 5 };
+enum { SEEK_STEP_MS = 2000, SEEK_GIVE_UP_MS = 10000, SEEK_AGAIN_MS = 5, SEEK_RESTART_MS = 250 };
 
 static const char group_magic[] = "CGMDv2:";
 
@@ -219,6 +219,11 @@ enum seg_rc seg_kafka_input_assign(struct seg_kafka_input *in, const struct seg_
 		in->topics[list[i].topic].parts[list[i].partition] = (struct input_part){
 			.next = list[i].offset < 0 ? 0 : list[i].offset, .assigned = true, .paused = true};
 	partitions = library_list(in, list, len);
+	/* Where no offset is known yet, not 0: that may be gone from the log, which would stop the partition. */
+	for (int i = 0; i < partitions->cnt; i++) {
+		if (partitions->elems[i].offset == 0)
+			partitions->elems[i].offset = RD_KAFKA_OFFSET_END;
+	}
 	e = rd_kafka_assign(in->rk, partitions);
 	if (!e && len)
 		e = rd_kafka_pause_partitions(in->rk, partitions);
@@ -251,9 +256,38 @@ static const char *keep_undone(rd_kafka_topic_partition_list_t *list)
 	return why;
 }
 
+/* Everything assigned, or what of it is paused. */
+static rd_kafka_topic_partition_list_t *assigned_list(const struct seg_kafka_input *in, bool only_paused)
+{
+	rd_kafka_topic_partition_list_t *ret = rd_kafka_topic_partition_list_new(8);
+
+	for (size_t t = 0; t < in->topics_len; t++) {
+		for (int32_t p = 0; p < in->topics[t].len; p++) {
+			const struct input_part *part = &in->topics[t].parts[p];
+
+			if (part->assigned && (part->paused || !only_paused))
+				rd_kafka_topic_partition_list_add(ret, in->topics[t].name, p)->offset = part->next;
+		}
+	}
+	return ret;
+}
+
+/* A partition whose position was not in the log is stopped for good, and no seek starts it: only a new assignment does. */
+static void restart_all(struct seg_kafka_input *in)
+{
+	rd_kafka_topic_partition_list_t *all = assigned_list(in, false), *paused = assigned_list(in, true);
+
+	rd_kafka_assign(in->rk, all);
+	if (paused->cnt)
+		rd_kafka_pause_partitions(in->rk, paused);
+	rd_kafka_topic_partition_list_destroy(paused);
+	rd_kafka_topic_partition_list_destroy(all);
+}
+
 static enum seg_rc seek_all(struct seg_kafka_input *in, rd_kafka_topic_partition_list_t *list, struct seg_error *err)
 {
-	int64_t give_up = seg_monotonic_ms() + SEEK_GIVE_UP_MS;
+	int64_t begun = seg_monotonic_ms();
+	bool restarted = false;
 
 	while (list->cnt > 0) {
 		rd_kafka_error_t *e = rd_kafka_seek_partitions(in->rk, list, SEEK_STEP_MS);
@@ -264,10 +298,14 @@ static enum seg_rc seek_all(struct seg_kafka_input *in, rd_kafka_topic_partition
 		why = keep_undone(list);
 		if (list->cnt == 0)
 			break;
-		if (seg_monotonic_ms() > give_up)
+		if (seg_monotonic_ms() - begun > SEEK_GIVE_UP_MS)
 			return seg_error_set(err, SEG_RETRY, "%s[%d]: cannot move to offset %lld: %s",
 					     list->elems[0].topic, (int)list->elems[0].partition,
 					     (long long)list->elems[0].offset, why);
+		if (!restarted && seg_monotonic_ms() - begun > SEEK_RESTART_MS) {
+			restarted = true;
+			restart_all(in);
+		}
 		seg_sleep_ms(SEEK_AGAIN_MS);
 	}
 	return SEG_OK;

@@ -217,15 +217,16 @@ static bool wait_a_second(struct seg_txn *t)
 	return t->job == JOB_NONE;
 }
 
-/* False: given up, the job goes on without us. */
-static bool wait_for_job(struct seg_txn *t, int64_t give_up_at)
+/* False: given up, the job goes on without us. Init ends by itself within a second or so: its caller asks. */
+static bool wait_for_job(struct seg_txn *t, enum txn_job job, int64_t give_up_at)
 {
 	bool ended, go_on = true;
 
 	pthread_mutex_lock(&t->lock);
 	while (!(ended = wait_a_second(t)) && go_on) {
 		pthread_mutex_unlock(&t->lock);
-		go_on = (!t->keep_waiting || t->keep_waiting(t->ctx)) && seg_monotonic_ms() < give_up_at;
+		go_on = !t->keep_waiting || t->keep_waiting(t->ctx) || job == JOB_INIT;
+		go_on = go_on && seg_monotonic_ms() < give_up_at;
 		pthread_mutex_lock(&t->lock);
 	}
 	t->abandoned = !ended;
@@ -243,7 +244,7 @@ enum seg_rc txn_run(struct seg_txn *t, enum txn_job job, struct seg_error *err)
 	t->job = job;
 	pthread_cond_signal(&t->wake);
 	pthread_mutex_unlock(&t->lock);
-	if (!wait_for_job(t, now + t->give_up_ms)) {
+	if (!wait_for_job(t, job, now + t->give_up_ms)) {
 		rc = seg_error_set(err, SEG_RECREATE, "no answer from the brokers in %lld ms: the outcome is unknown",
 				   (long long)(seg_monotonic_ms() - now));
 	} else if ((rc = t->result.rc)) {

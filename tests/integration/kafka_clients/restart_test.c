@@ -118,7 +118,7 @@ static void test_commit_without_a_broker_gives_up(void **state)
 	/* Init waits as long as it is told to. */
 	none = pinged_open("txn-give-up", out, 60000, &q);
 	assert_rc(SEG_RETRY, seg_txn_init(none, &last_error));
-	assert_int_equal(q.n, 3);
+	assert_in_range(q.n, 3, 5);
 	q = (struct pings){.stop_after = 100};
 	broker_control("start");
 	assert_rc(SEG_OK, seg_txn_init(none, &last_error));
