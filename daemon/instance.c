@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "daemon/kafka_sink.h"
+#include "daemon/topic_specs.h"
 #include "producers/topic_admin.h"
 
 enum {
@@ -20,23 +21,6 @@ enum {
 
 /* delete.retention.ms of the changelog is 7 days (producers/topic_admin.c); a day is the margin. */
 static const int64_t TOMBSTONE_RETENTION_MS = INT64_C(6) * 24 * 3600 * 1000;
-
-static enum seg_rc init_client(struct seg_instance *inst, struct seg_error *err)
-{
-	const struct seg_config_map *map = &inst->config->kafka.client;
-	inst->settings = calloc(map->len ? map->len : 1, sizeof(*inst->settings));
-	if (!inst->settings)
-		return seg_error_set(err, SEG_NO_MEMORY, "Kafka settings: out of memory");
-	for (size_t i = 0; i < map->len; i++)
-		inst->settings[i] = (struct seg_kafka_setting){map->items[i].name, map->items[i].value};
-	inst->client = (struct seg_kafka_client){
-		.brokers = inst->config->kafka.brokers,
-		.client_id = inst->config->app,
-		.settings = inst->settings,
-		.settings_len = map->len,
-	};
-	return SEG_OK;
-}
 
 static enum seg_rc look_at_topic(struct seg_admin *admin, const char *name, bool input, struct seg_topic_info *ret,
 				 struct seg_error *err)
@@ -146,7 +130,9 @@ enum seg_rc seg_instance_open(const struct seg_config *config, struct seg_meters
 	inst->meters = meters;
 	inst->accept_config_change = accept_config_change;
 	pthread_mutex_init(&inst->lock, NULL);
-	enum seg_rc rc = init_client(inst, err);
+	enum seg_rc rc = SEG_OK;
+	if (!seg_client_of(config, &inst->client, &inst->settings))
+		rc = seg_error_set(err, SEG_NO_MEMORY, "Kafka settings: out of memory");
 	if (!rc)
 		rc = look_at_cluster(inst, err);
 	if (!rc)

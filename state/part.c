@@ -98,6 +98,11 @@ out:
 	return rc;
 }
 
+void seg_part_set_identity(struct seg_part *part, const struct seg_cut *identity)
+{
+	part->options.identity = *identity;
+}
+
 void seg_part_close(struct seg_part *part)
 {
 	if (!part)
