@@ -389,9 +389,11 @@ enum seg_rc seg_kafka_input_resume(struct seg_kafka_input *in, const struct seg_
 
 	if (len == 0)
 		return SEG_OK;
-	if ((rc = move_to(in, list, len, err)))
+	if ((rc = move_to(in, list, len, err)) || (rc = switch_pause(in, list, len, false, err)))
 		return rc;
-	return switch_pause(in, list, len, false, err);
+	seg_kafka_wake_now(in->wake);
+	/* A seek wakes the broker's thread, a resume does not: without the second one it may sleep for a second more. */
+	return move_to(in, list, len, err);
 }
 
 enum seg_rc seg_kafka_input_pause(struct seg_kafka_input *in, const struct seg_position *list, size_t len,

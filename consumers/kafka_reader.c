@@ -185,6 +185,7 @@ enum seg_rc seg_kafka_reader_add(struct seg_kafka_reader *r, const char *topic, 
 	}
 	r->streams[slot] = s;
 	update_wake(r);
+	seg_kafka_wake_now(r->wake);
 	*ret_stream = slot;
 	return SEG_OK;
 }
