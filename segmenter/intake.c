@@ -94,13 +94,13 @@ enum seg_rc seg_learner_take_piece(struct seg_learner *l, int32_t partition, uin
 				   size_t len, struct seg_error *err)
 {
 	struct seg_part *part = part_of(l, partition);
-	struct seg_piece piece = {.cluster = cluster};
+	struct seg_piece piece = {.cluster = cluster}, *waiting;
 	enum seg_rc rc;
 
 	if (!part)
 		return seg_error_set(err, SEG_NO_MEMORY, "sums: out of memory");
+	waiting = pieces_find(&part->waiting, cluster);
 	if (!value) {
-		struct seg_piece *waiting = pieces_find(&part->waiting, cluster);
 		if (waiting)
 			pieces_drop(&part->waiting, waiting);
 		return SEG_OK;
@@ -112,6 +112,10 @@ enum seg_rc seg_learner_take_piece(struct seg_learner *l, int32_t partition, uin
 	if (rc) {
 		piece_release(&piece);
 		return seg_error_wrap(err, rc, "sums/%d/%llu", partition, (unsigned long long)cluster);
+	}
+	if (waiting && waiting->sequence > piece.sequence) {
+		piece_release(&piece);
+		return SEG_OK;
 	}
 	return pieces_put(&part->waiting, piece, err);
 }

@@ -148,17 +148,41 @@ static void test_first_fit_waits_for_customers_and_partitions(void **state)
 	world_release(&w);
 }
 
+/* The mean of what the customers contribute, to the last bits. */
+static void assert_centroids(const struct world *w, const struct seg_model *m)
+{
+	double expected[4 * 6] = {0}, counts[4] = {0};
+
+	for (size_t i = 0; i < w->len; i++) {
+		const struct seg_contribution *x = &w->customers[i].profile->contribution;
+		int at = seg_model_index(m, x->cluster);
+		counts[at]++;
+		for (uint32_t f = 0; f < 6; f++) {
+			double v = seg_basis_unfix(&m->basis.features[f], x->values[f]);
+			expected[(uint32_t)at * 6 + f] += isnan(v) ? m->scale[f].imputed : v;
+		}
+	}
+	for (uint32_t i = 0; i < 4 * 6; i++)
+		assert_near(m->centroids[i], expected[i] / counts[i / 6], 1e-9);
+}
+
 static void test_centroids_stay_until_all_are_swept_and_then_follow_the_sums(void **state)
 {
 	struct seg_learner_config c = config_of(4);
 	struct seg_learner *l = learner(&c);
 	struct seg_learner_news news;
-	double promoted[4 * 6], expected[4 * 6];
+	double promoted[4 * 6];
 	struct seg_rng rng;
 	struct world w;
 
 	(void)state;
-	start(&w, &rng, 1000);
+	start(&w, &rng, 950);
+	/* Without an order three features are missing: they count as imputed. */
+	for (int i = 0; i < 50; i++) {
+		char id[32];
+		snprintf(id, sizeof(id), "lead-%d", i);
+		(void)world_customer(&w, id);
+	}
 	(void)world_step(&w, l);
 	assert_int_equal(w.model->promotion, 1);
 	memcpy(promoted, l->model->centroids, sizeof(promoted));
@@ -169,6 +193,7 @@ static void test_centroids_stay_until_all_are_swept_and_then_follow_the_sums(voi
 	world_publish(&w);
 	w.fed = world_feed(&w, l, w.fed);
 	tick(&w, l, &news);
+	assert_null(news.model);
 	assert_memory_equal(promoted, l->model->centroids, sizeof(promoted));
 	w.parts[1].swept = 1;
 	world_publish(&w);
@@ -178,18 +203,7 @@ static void test_centroids_stay_until_all_are_swept_and_then_follow_the_sums(voi
 	assert_false(news.promoted);
 	assert_true(promoted[0] < news.model->centroids[0] - 0.01);
 	assert_true(news.model->revision > 0 && news.model->promotion == 1);
-	/* The mean of what the customers contribute, to the last bits. */
-	memset(expected, 0, sizeof(expected));
-	double counts[4] = {0};
-	for (size_t i = 0; i < w.len; i++) {
-		const struct seg_contribution *x = &w.customers[i].profile->contribution;
-		int at = seg_model_index(news.model, x->cluster);
-		counts[at]++;
-		for (uint32_t f = 0; f < 6; f++)
-			expected[(uint32_t)at * 6 + f] += seg_basis_unfix(&news.model->basis.features[f], x->values[f]);
-	}
-	for (uint32_t i = 0; i < 4 * 6; i++)
-		assert_near(news.model->centroids[i], expected[i] / counts[i / 6], 1e-9);
+	assert_centroids(&w, news.model);
 	uint64_t customers = 0;
 	for (uint32_t j = 0; j < 4; j++)
 		customers += news.model->segments[j].customers;
@@ -230,7 +244,6 @@ static void test_pieces_count_only_when_closed(void **state)
 	struct seg_learner *l = learner(&c);
 	struct seg_rng rng;
 	struct world w;
-	size_t from;
 
 	(void)state;
 	start(&w, &rng, 600);
@@ -246,8 +259,9 @@ static void test_pieces_count_only_when_closed(void **state)
 	w.fed = world_feed(&w, l, w.fed);
 	assert_sums(&w, l, true);
 	/* Old records again, pieces, closing records and samples: no harm, neither before nor after the next ones. */
-	from = w.log_len * 2 / 3;
-	(void)world_feed(&w, l, from);
+	(void)world_feed(&w, l, w.log_len * 2 / 3);
+	assert_sums(&w, l, true);
+	(void)world_feed(&w, l, 0);
 	assert_sums(&w, l, true);
 	live_a_day(&w, &rng);
 	world_publish(&w);
@@ -255,6 +269,78 @@ static void test_pieces_count_only_when_closed(void **state)
 	assert_sums(&w, l, true);
 	seg_learner_free(l);
 	world_release(&w);
+}
+
+/* One customer of one cluster in a piece of the sequence. */
+static void take(struct seg_learner *l, uint64_t cluster, uint64_t sequence, int64_t customers)
+{
+	int32_t values[6] = {1, 2, 3, 4, 5, 6};
+	struct seg_contribution c = {.basis = l->basis.id, .cluster = cluster, .len = 6, .values = values};
+	struct seg_sums *s = seg_sums_new();
+	struct seg_buf b;
+
+	assert_non_null(s);
+	for (int64_t i = 0; i < customers; i++)
+		assert_ok(seg_sums_change(s, &l->basis, &c, 1, NULL));
+	seg_buf_init(&b, 1 << 20);
+	assert_ok(seg_sums_encode(s, cluster, sequence, &b, NULL));
+	assert_ok(seg_learner_take_piece(l, 0, cluster, b.data, b.len, NULL));
+	seg_buf_release(&b);
+	seg_sums_free(s);
+}
+
+static void close_with(struct seg_learner *l, uint64_t sequence, int64_t time_ms, uint64_t cluster)
+{
+	struct seg_sums_close c = {.sequence = sequence,
+				   .pieces = 1,
+				   .customers = 1,
+				   .stream_time_ms = time_ms,
+				   .clusters_len = 1,
+				   .clusters = &cluster};
+	struct seg_buf b;
+
+	seg_buf_init(&b, 1 << 16);
+	seg_sums_close_encode(&c, &b);
+	assert_ok(seg_learner_take_close(l, 0, b.data, b.len, NULL));
+	seg_buf_release(&b);
+}
+
+static int64_t count_of(struct seg_learner *l, uint64_t cluster)
+{
+	const struct seg_sum_bucket *b;
+	struct seg_learner_news news;
+
+	assert_ok(seg_learner_tick(l, T0, 1, &news, NULL));
+	b = seg_sums_find(l->total, l->basis.id, cluster);
+	return b ? b->count : 0;
+}
+
+static void test_pieces_by_sequence(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l = learner(&c);
+
+	(void)state;
+	take(l, 7, 4, 1);
+	close_with(l, 4, T0, 7);
+	assert_int_equal(count_of(l, 7), 1);
+	/* A piece of a later sequence waits for its own record. */
+	take(l, 7, 6, 3);
+	close_with(l, 5, T0 + 1, 7);
+	assert_int_equal(count_of(l, 7), 1);
+	close_with(l, 6, T0 + 2, 7);
+	assert_int_equal(count_of(l, 7), 3);
+	/* A record that names a cluster of which nothing is known yet is not used. */
+	take(l, 8, 9, 1);
+	close_with(l, 7, T0 + 3, 8);
+	assert_int_equal(count_of(l, 7), 3);
+	/* Old ones do nothing, but a log that begins anew does. */
+	take(l, 7, 2, 9);
+	close_with(l, 2, T0 + 1, 7);
+	assert_int_equal(count_of(l, 7), 3);
+	close_with(l, 2, T0 + 4, 7);
+	assert_int_equal(count_of(l, 7), 9);
+	seg_learner_free(l);
 }
 
 static void test_what_compaction_leaves_is_enough(void **state)
@@ -444,6 +530,13 @@ static void test_growth_brings_a_refit(void **state)
 	assert_false(news.refit_due);
 	add_customers(&w, 1, &rng);
 	world_evaluate_all(&w);
+	/* Not while the sweep for the last one is under way. */
+	w.parts[0].swept = 0;
+	world_publish(&w);
+	w.fed = world_feed(&w, l, w.fed);
+	tick(&w, l, &news);
+	assert_false(news.refit_due);
+	w.parts[0].swept = 1;
 	world_publish(&w);
 	w.fed = world_feed(&w, l, w.fed);
 	tick(&w, l, &news);
@@ -559,6 +652,107 @@ static void test_k_auto_and_other_k_after_a_new_configuration(void **state)
 	world_release(&w);
 }
 
+static void take_turn(struct world *w, struct seg_learner *l, struct seg_learner_news *news)
+{
+	world_evaluate_all(w);
+	world_publish(w);
+	w->fed = world_feed(w, l, w->fed);
+	tick(w, l, news);
+}
+
+static void test_rows_tell_sizes_now_and_then(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l = learner(&c);
+	struct seg_learner_news news;
+	struct seg_rng rng;
+	struct world w;
+	double told[5] = {0};
+
+	(void)state;
+	start(&w, &rng, 1000);
+	(void)world_step(&w, l);
+	w.now_ms += 3600000;
+	take_turn(&w, l, &news);
+	/* At most 1 % off at first; 4 % more customers are worth telling, but not within the hour. */
+	w.now_ms += 3600000;
+	add_customers(&w, 40, &rng);
+	take_turn(&w, l, &news);
+	assert_true(news.segments_len >= 1);
+	w.now_ms += 1800000;
+	add_customers(&w, 40, &rng);
+	take_turn(&w, l, &news);
+	assert_non_null(news.model);
+	assert_int_equal(news.segments_len, 0);
+	w.now_ms += 1800000;
+	/* Small steps add up, whatever else is told in between. */
+	for (int hour = 0; hour < 24; hour++) {
+		w.now_ms += 3600000;
+		add_customers(&w, 4, &rng);
+		take_turn(&w, l, &news);
+		for (uint32_t i = 0; i < news.segments_len; i++)
+			told[news.segments[i].cluster] = (double)news.segments[i].customers;
+	}
+	for (uint32_t j = 0; j < 4; j++)
+		assert_near(told[j + 1], (double)news.model->segments[j].customers, 0.0101 * told[j + 1]);
+	seg_learner_free(l);
+	world_release(&w);
+}
+
+static void set_points(struct world *w, size_t customer, double points)
+{
+	struct seg_profile *p = w->customers[customer].profile;
+
+	if (!p->attributes) {
+		p->attributes = calloc(1, sizeof(*p->attributes));
+		assert_non_null(p->attributes);
+		p->attributes->items = calloc(1, sizeof(*p->attributes->items));
+		assert_non_null(p->attributes->items);
+		p->attributes->len = 1;
+		p->attributes->items[0].name = (struct seg_str){strdup("points"), 6};
+	}
+	p->attributes->items[0].value = (struct seg_value){.type = SEG_VALUE_DOUBLE, .d = points};
+	w->customers[customer].sample_dirty = true;
+}
+
+static void test_an_attribute_out_of_range_makes_a_new_basis(void **state)
+{
+	struct seg_learner_config c = config_of(4);
+	struct seg_learner *l;
+	struct seg_rng rng;
+	struct world w;
+	uint64_t basis;
+	double quantum;
+
+	(void)state;
+	c.features[5] = (struct seg_feature_config){.name = "attr:points", .transform = SEG_LINEAR, .weight = 1};
+	l = learner(&c);
+	start(&w, &rng, 600);
+	for (size_t i = 0; i < w.len; i++)
+		set_points(&w, i, 100 * seg_rng_unit(&rng));
+	(void)world_step(&w, l);
+	(void)world_step(&w, l);
+	assert_int_equal(w.model->promotion, 1);
+	basis = w.model->basis.id;
+	quantum = w.model->basis.features[5].quantum;
+	/* Eight times the largest fits. */
+	assert_true(quantum * INT32_MAX >= 800 * 0.99 && quantum * INT32_MAX <= 1700);
+	for (size_t i = 0; i < w.len; i++)
+		set_points(&w, i, 5000 * seg_rng_unit(&rng));
+	world_evaluate_all(&w);
+	seg_learner_request_refit(l);
+	(void)world_step(&w, l);
+	(void)world_step(&w, l);
+	assert_int_equal(w.model->promotion, 2);
+	assert_true(w.model->basis.id != basis && w.model->basis.features[5].quantum > 20 * quantum);
+	/* The old basis' sums are gone once all are swept, and the centroids follow the new one's. */
+	assert_true(l->settled);
+	for (size_t i = 0; i < seg_sums_len(l->total); i++)
+		assert_true(seg_sums_at(l->total, i)->basis == w.model->basis.id);
+	seg_learner_free(l);
+	world_release(&w);
+}
+
 static void test_sample_is_bounded_and_its_bound_published(void **state)
 {
 	struct seg_learner_config c = config_of(2);
@@ -662,6 +856,9 @@ int main(void)
 		cmocka_unit_test(test_first_fit_waits_for_customers_and_partitions),
 		cmocka_unit_test(test_centroids_stay_until_all_are_swept_and_then_follow_the_sums),
 		cmocka_unit_test(test_pieces_count_only_when_closed),
+		cmocka_unit_test(test_pieces_by_sequence),
+		cmocka_unit_test(test_rows_tell_sizes_now_and_then),
+		cmocka_unit_test(test_an_attribute_out_of_range_makes_a_new_basis),
 		cmocka_unit_test(test_what_compaction_leaves_is_enough),
 		cmocka_unit_test(test_a_new_owner_goes_on_as_the_old),
 		cmocka_unit_test(test_refit_on_demand_and_gate),
