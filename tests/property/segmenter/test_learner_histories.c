@@ -23,6 +23,9 @@ enum { HISTORIES = 30, DAYS = 25 };
 static struct seg_learner_config config_of(struct seg_rng *rng)
 {
 	struct seg_learner_config c = {.k = 2 + (uint32_t)seg_rng_below(rng, 5),
+				       .k_auto = seg_rng_below(rng, 3) == 0,
+				       .k_min = 2,
+				       .k_max = 4,
 				       .min_customers = 50 + seg_rng_below(rng, 100),
 				       .seed = seg_rng_next(rng),
 				       .refit_sample = 100,
@@ -70,6 +73,17 @@ static void read_again(struct world *w, struct seg_learner *l, size_t fed, struc
 		else if (r->kind == WORLD_CLOSE)
 			assert_ok(seg_learner_take_close(l, r->partition, r->value, r->len, NULL));
 	}
+}
+
+/* Up to anywhere, also between a piece and its closing record. */
+static size_t feed_some(struct world *w, struct seg_learner *l, size_t fed, struct seg_rng *rng)
+{
+	size_t len = w->log_len;
+
+	w->log_len = fed + seg_rng_below(rng, len - fed + 1);
+	fed = world_feed(w, l, fed);
+	w->log_len = len;
+	return fed;
 }
 
 static bool same_key(const struct world_record *a, const struct world_record *b)
@@ -188,6 +202,7 @@ static uint64_t play(uint64_t seed)
 		live(&w, &rng);
 		world_publish(&w);
 		w.fed = world_feed(&w, a, w.fed);
+		fed_b = feed_some(&w, b, fed_b, &rng);
 		read_again(&w, b, fed_b, &rng);
 		fed_b = world_feed(&w, b, fed_b);
 		read_again(&w, b, fed_b, &rng);
