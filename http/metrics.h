@@ -19,16 +19,16 @@ enum { SEG_METRIC_LABELS = 2, SEG_METRIC_BUCKETS = 24, SEG_METRIC_SERIES_MAX = 4
 struct seg_metric_spec {
 	const char *name, *help;
 	enum seg_metric_type type;
-	const char *labels[SEG_METRIC_LABELS];          /* NULL: none */
-	const double *buckets;                          /* histogram: upper bounds, ascending, without +Inf */
+	const char *labels[SEG_METRIC_LABELS]; /* NULL: none */
+	const double *buckets;		       /* histogram: upper bounds, ascending, without +Inf */
 	size_t buckets_len;
 };
 
 struct seg_metrics;
 struct seg_metric;
 
-struct seg_metrics *seg_metrics_new(void);              /* NULL: no memory */
-void seg_metrics_free(struct seg_metrics *m);           /* with all series; NULL is fine */
+struct seg_metrics *seg_metrics_new(void);    /* NULL: no memory */
+void seg_metrics_free(struct seg_metrics *m); /* with all series; NULL is fine */
 
 /*
  * The series of spec with these label values (copied; NULL where the spec has no label), made at its first use. The same
@@ -37,13 +37,13 @@ void seg_metrics_free(struct seg_metrics *m);           /* with all series; NULL
  */
 struct seg_metric *seg_metrics_series(struct seg_metrics *m, const struct seg_metric_spec *spec, const char *first,
 				      const char *second);
-/* Takes a series out of what is shown, e.g. of a partition that was revoked; the pointer stays valid. */
+/* Takes a series out of what is shown until its next update, e.g. of a partition that was revoked; the pointer stays. */
 void seg_metric_hide(struct seg_metric *s);
 
-void seg_metric_inc(struct seg_metric *s, uint64_t n);          /* counter */
+void seg_metric_inc(struct seg_metric *s, uint64_t n);		/* counter */
 void seg_metric_count_to(struct seg_metric *s, uint64_t total); /* counter whose total is kept elsewhere: never falls */
-void seg_metric_set(struct seg_metric *s, double value);        /* gauge; shows it again */
-void seg_metric_observe(struct seg_metric *s, double value);    /* histogram */
+void seg_metric_set(struct seg_metric *s, double value);	/* gauge */
+void seg_metric_observe(struct seg_metric *s, double value);	/* histogram; NAN is ignored */
 
 /* Value of a counter or gauge; of a histogram the number of observations. 0 for NULL. */
 double seg_metric_value(const struct seg_metric *s);

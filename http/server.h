@@ -15,7 +15,7 @@
 struct seg_http;
 
 struct seg_http_source {
-	struct seg_metrics *metrics;                    /* borrowed until stop */
+	struct seg_metrics *metrics; /* borrowed until stop */
 	/* Brings gauges up to date before a scrape; may be NULL. */
 	void (*refresh)(void *ctx);
 	/* Appends the body of /api/v1/status (JSON object). */
@@ -27,15 +27,15 @@ struct seg_http_source {
 };
 
 struct seg_http_options {
-	const char *listen;             /* HOST:PORT; port 0: any */
-	bool search_port;               /* the next free port if it is taken (demo) */
+	const char *listen; /* HOST:PORT; port 0: any */
+	bool search_port;   /* the next free port if it is taken (demo) */
 	struct seg_http_source source;
 };
 
 /* SEG_INVALID: no such address; SEG_IO: cannot be bound (who and what to do). */
-enum seg_rc seg_http_start(const struct seg_http_options *options, struct seg_http **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_http_start(const struct seg_http_options *options, struct seg_http **ret,
+			   struct seg_error *err) SEG_MUST_CHECK;
 uint16_t seg_http_port(const struct seg_http *h);
-void seg_http_stop(struct seg_http *h);         /* waits for requests under way; NULL is fine */
+void seg_http_stop(struct seg_http *h); /* waits for requests under way; NULL is fine */
 
 #endif

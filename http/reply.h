@@ -1,0 +1,32 @@
+/*
+ * Answers: a status, a body, and the headers that every answer carries. Errors are problem JSON (RFC 9457). For the
+ * server's own threads; each function queues exactly one answer on the connection.
+ */
+#ifndef SEG_HTTP_REPLY_H
+#define SEG_HTTP_REPLY_H
+
+#include <microhttpd.h>
+
+#include "base/buf.h"
+
+enum seg_reply_cache {
+	SEG_REPLY_NO_STORE,   /* figures of this moment */
+	SEG_REPLY_REVALIDATE, /* the page: kept, but asked for each time */
+};
+
+struct seg_reply {
+	unsigned status;
+	const char *type; /* Content-Type */
+	enum seg_reply_cache cache;
+	const char *etag;  /* may be NULL */
+	const char *allow; /* of a 405 */
+};
+
+/* Takes the bytes of body, which is empty afterwards (on failure too). */
+enum MHD_Result seg_reply_buf(struct MHD_Connection *c, const struct seg_reply *reply, struct seg_buf *body);
+/* body lives as long as the program. */
+enum MHD_Result seg_reply_static(struct MHD_Connection *c, const struct seg_reply *reply, const char *body, size_t len);
+/* detail: one sentence, plain ASCII without quotes. allow: of a 405, else NULL. */
+enum MHD_Result seg_reply_problem(struct MHD_Connection *c, unsigned status, const char *detail, const char *allow);
+
+#endif
