@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""The oracle finds nothing in an honest world, and notices each of these lies.
+
+    test_oracle.py SOURCE_DIR
+"""
+import copy
+import pathlib
+import sys
+import unittest
+
+SOURCE_DIR = pathlib.Path(sys.argv.pop(1)).resolve()
+sys.path[:0] = [str(SOURCE_DIR / "tests/support"), str(SOURCE_DIR / "tests/support/oracle")]
+import checks  # noqa: E402
+import plain_engine  # noqa: E402
+import recount  # noqa: E402
+import wire  # noqa: E402
+from load_stream import LoadStream  # noqa: E402
+
+SCHEMAS = SOURCE_DIR / "config/schemas"
+
+
+def long_chain(world):
+    """A customer with at least three changes: their positions in world.changes."""
+    places = {}
+    for i, (_, _, key, _) in enumerate(world.changes):
+        places.setdefault(key.decode(), []).append(i)
+    return next((who, at) for who, at in sorted(places.items()) if len(at) >= 3)
+
+
+def edit(world, i, **fields):
+    partition, offset, key, change = world.changes[i]
+    world.changes[i] = (partition, offset, key, {**change, **fields})
+
+
+class OracleTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        stream = LoadStream(seed=3, events=4000, customers=60, duplicate_share=.03, bad_share=.01, late_share=.02)
+        cls.honest = plain_engine.PlainEngine(SCHEMAS, stream).world()
+
+    def setUp(self):
+        self.world = copy.deepcopy(self.honest)
+
+    def finds(self, kind, part):
+        findings = checks.check(self.world)
+        self.assertTrue(any(f.kind == kind and part in f"{f.where} {f.text}" for f in findings),
+                        f"no \"{kind}\" with \"{part}\" in:\n" + "\n".join(map(str, findings[:30])))
+
+    def row(self, who=None):
+        return next(row for row in self.world.dump if who in (None, row["customer_id"]))
+
+    def test_honest_world(self):
+        self.assertEqual(list(map(str, checks.check(self.world))), [])
+        counted = self.world.recount
+        self.assertTrue(counted.repeats > 20 and len(counted.refused) > 20 and len(self.world.changes) > 100)
+
+    # changes
+    def test_change_lost_in_the_middle(self):
+        who, at = long_chain(self.world)
+        del self.world.changes[at[1]]
+        self.finds("lost", who)
+
+    def test_last_change_lost(self):
+        who, at = long_chain(self.world)
+        del self.world.changes[at[-1]]
+        self.finds("lost", who)
+        self.finds("diverged", f"{who} is stored in")
+
+    def test_all_changes_of_a_customer_lost(self):
+        who, at = long_chain(self.world)
+        self.world.changes = [c for i, c in enumerate(self.world.changes) if i not in at]
+        self.finds("lost", f"{who} is in")
+
+    def test_change_told_twice(self):
+        self.world.changes.append(self.world.changes[-1])
+        self.finds("doubled", "event id")
+
+    def test_change_made_twice_under_two_ids(self):
+        who, at = long_chain(self.world)
+        self.world.changes.insert(at[1] + 1, self.world.changes[at[1]])
+        edit(self.world, at[1], event_id="0" * 32)
+        self.finds("doubled", "cause")
+        self.finds("doubled", f"{who} change number")
+
+    def test_other_segment_told(self):
+        _, at = long_chain(self.world)
+        edit(self.world, at[1], to_segment="s9")
+        self.finds("lost", "goes from")
+
+    def test_other_segment_stored(self):
+        row = self.row()
+        row["segment_id"] = "s9"
+        self.finds("diverged", f"{row['customer_id']} is stored in s9")
+
+    def test_event_id_of_another_birth(self):
+        _, at = long_chain(self.world)
+        edit(self.world, at[0], event_id="f" * 32)
+        self.finds("diverged", "birth")
+
+    def test_change_of_nobody(self):
+        partition, offset, _, change = self.world.changes[0]
+        self.world.changes.append((partition, offset + 10**6, b"nobody", {**change, "customer_id": "nobody"}))
+        self.finds("leaked", "nobody")
+
+    def test_cause_of_another_customer(self):
+        _, at = long_chain(self.world)
+        other = next(c for _, _, key, c in self.world.changes if key != self.world.changes[at[0]][2])
+        edit(self.world, at[1], cause=other["cause"])
+        self.finds("leaked", "no record of")
+        self.finds("doubled", "is also that of")
+
+    def test_cause_of_another_transaction(self):
+        who, at = long_chain(self.world)
+        cause = self.world.changes[at[2]][3]["cause"]
+        source = next(s for s, t in plain_engine.TOPICS.items() if t == cause["topic"])
+        owner = self.world.recount.owner[source, cause["partition"]]
+        earlier = next(o for o, name in owner.items() if name == who and o != cause["offset"])
+        edit(self.world, at[2], cause={**cause, "offset": earlier})
+        self.finds("leaked", "outside its transaction")
+
+    def test_behaviour_without_a_cause(self):
+        _, at = long_chain(self.world)
+        edit(self.world, at[1], cause=None)
+        self.finds("diverged", "without a cause")
+
+    def test_time_with_a_cause(self):
+        _, at = long_chain(self.world)
+        edit(self.world, at[1], reason="time")
+        self.finds("diverged", "with a cause")
+
+    # profiles
+    def test_purchase_missing(self):
+        row = next(r for r in self.world.dump if r["features"]["frequency"] > 0)
+        row["features"]["frequency"] -= 1
+        self.finds("lost", "frequency")
+
+    def test_purchase_counted_twice(self):
+        self.row()["features"]["frequency"] += 1
+        self.finds("doubled", "frequency")
+
+    def test_money_off_by_a_millionth(self):
+        self.row()["features"]["monetary"] += 1e-6
+        self.finds("diverged", "monetary")
+
+    def test_decayed_counter_off(self):
+        row = next(r for r in self.world.dump if r["features"]["page_views_30d"] > .1)
+        row["features"]["page_views_30d"] *= 1 + 1e-8
+        self.finds("diverged", "page_views_30d")
+
+    def test_recency_off_by_a_millisecond(self):
+        row = next(r for r in self.world.dump if r["features"]["recency_days"])
+        row["features"]["recency_days"] += 1 / 86400000
+        self.finds("diverged", "recency_days")
+
+    def test_feature_missing(self):
+        del self.row()["features"]["opens_7d"]
+        self.finds("lost", "opens_7d")
+
+    def test_customer_missing(self):
+        who = self.world.dump.pop(3)["customer_id"]
+        self.finds("lost", f"{who} partition")
+
+    def test_customer_twice(self):
+        self.world.dump.append(self.world.dump[0])
+        self.finds("doubled", "in the dump twice")
+
+    def test_customer_of_no_event(self):
+        self.world.dump.append({**self.row(), "customer_id": "nobody"})
+        self.finds("leaked", "nobody")
+
+    # changelog
+    def doctor_profile(self, change):
+        row = self.row()
+        customer = self.world.recount.customers[row["customer_id"]]
+        d = {"birth": next(iter(customer.first_offset.items())), "number": row["change_number"],
+             "cluster": int(row["segment_id"][1:]), "since": customer.last_ms}
+        doctored = copy.deepcopy(customer)
+        change(doctored)
+        records = self.world.changelog[row["partition"]]
+        at = next(i for i, r in enumerate(records) if r[1] == "p" and r[2].decode() == row["customer_id"])
+        records[at] = (*records[at][:3], plain_engine.profile_bytes(doctored, d))
+
+    def test_applied_behind(self):
+        self.doctor_profile(lambda c: c.applied.update({next(iter(c.applied)): 0}))
+        self.finds("diverged", "applied")
+
+    def test_window_forgets(self):
+        self.doctor_profile(lambda c: next(iter(c.seen.values()))[0].pop())
+        self.finds("diverged", "dedup windows")
+
+    def test_profile_not_logged(self):
+        records = self.world.changelog[0]
+        self.world.changelog[0] = [r for i, r in enumerate(records) if i != next(
+            j for j, r in enumerate(records) if r[1] == "p")]
+        self.finds("lost", "has no profile")
+
+    def test_record_damaged(self):
+        records = self.world.changelog[1]
+        offset, kind, who, value = records[-1]
+        records[-1] = (offset, kind, who, value[:20] + bytes([value[20] ^ 1]) + value[21:])
+        self.finds("diverged", "cannot be read")
+
+    def test_cut_and_group_differ(self):
+        offset, metadata = self.world.group["web", 0]
+        self.world.group["web", 0] = (offset - 1, metadata)
+        self.finds("diverged", "the newest cut")
+        self.finds("lost", "the last record")
+
+    def test_sequence_of_the_group_differs(self):
+        self.world.group["orders", 1] = (self.world.group["orders", 1][0], "seq=1")
+        self.finds("diverged", "the newest cut")
+
+    def test_cut_lost(self):
+        records = self.world.changelog[0]
+        cuts = [i for i, r in enumerate(records) if r[1] == "c"]
+        del records[cuts[3]]
+        self.finds("diverged", "follows cut")
+
+    def test_decision_lost(self):
+        who, _ = long_chain(self.world)
+        partition = self.world.recount.customers[who].partition
+        numbered = [r for r in self.world.changelog[partition] if r[1:3] == ("d", who.encode())]
+        second = next(r for r in numbered if wire.read_decision(r[3])["number"] == 2)
+        self.world.changelog[partition] = [
+            r for r in self.world.changelog[partition]
+            if not (r in numbered and wire.read_decision(r[3])["number"] == wire.read_decision(second[3])["number"])]
+        self.finds("diverged", "follows 1")
+
+    # dead letters
+    def test_dead_letter_lost(self):
+        del self.world.dead_letters[5]
+        self.finds("lost", "dead letters")
+
+    def test_dead_letter_twice(self):
+        self.world.dead_letters.append(self.world.dead_letters[0])
+        self.finds("doubled", "dead-letters")
+
+    def test_dead_letter_of_a_good_record(self):
+        self.world.recount.refused.pop(next(iter(self.world.recount.refused)))
+        self.finds("leaked", "was not to be refused")
+
+    def test_dead_letter_with_other_bytes(self):
+        partition, offset, key, value, headers = self.world.dead_letters[0]
+        self.world.dead_letters[0] = (partition, offset, key, value + b"x", headers)
+        self.finds("diverged", "bytes")
+
+    def test_dead_letter_with_another_reason(self):
+        partition, offset, key, value, headers = self.world.dead_letters[0]
+        self.world.dead_letters[0] = (partition, offset, key, value, {**headers, "segmentd.dlq.reason": b"bot"})
+        self.finds("diverged", "reason bot")
+
+    # sums
+    def test_contribution_differs_from_the_sums(self):
+        self.row()["contribution"]["values"][1] += 1
+        self.finds("diverged", "recount")
+
+    def test_contribution_in_another_cluster(self):
+        self.row()["contribution"]["cluster"] = "9"
+        self.finds("diverged", "sums/")
+
+    def test_piece_lost(self):
+        del self.world.sums["sums/0/1"]
+        self.finds("diverged", "sums/0/1")
+
+    def test_customers_of_the_close_differ(self):
+        self.world.dump.pop()
+        self.finds("diverged", "closed with")
+
+    # the recount itself, against what can be said by hand
+    def test_llround(self):
+        for x, wanted in ((.5, 1), (-.5, -1), (1.5, 2), (2.4999, 2), (-2.5, -3), (12.34 * 1e6, 12340000)):
+            self.assertEqual(recount.llround(x), wanted)
+
+    def test_window_keeps_the_largest(self):
+        c = recount.Customer("c", 0)
+        for n in range(65):
+            self.assertFalse(c.repeat("web", 1000 + n, f"e{n}"))
+        self.assertFalse(c.repeat("web", 10, "e0"), "e0 was driven out, and is older than all: counts, not kept")
+        self.assertTrue(c.repeat("web", 5000, "e1"), "a repeat with another time is a repeat")
+        self.assertFalse(c.repeat("orders", 1001, "e1"), "windows are per source")
+
+    def test_java_partitioner(self):
+        # org.apache.kafka.common.utils.UtilsTest.testMurmur2
+        for key, wanted in ((b"21", -973932308), (b"foobar", -790332482), (b"a-little-bit-long-string", -985981536)):
+            self.assertEqual(recount.murmur2(key), wanted % 2**32)
+
+
+if __name__ == "__main__":
+    unittest.main()

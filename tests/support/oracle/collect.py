@@ -1,0 +1,105 @@
+"""Makes a World (checks.py) of what is in Kafka and of `segmentd state dump`; read_committed throughout."""
+import io
+import json
+import pathlib
+import subprocess
+import time
+
+import fastavro
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+import checks
+import recount
+
+TOPICS = {"web": "web-events", "email": "email-events", "orders": "orders", "profiles": "profiles"}
+TIMEOUT_S = 30
+
+
+def read_topics(brokers, topics, take):
+    """take(message) for every committed record of the topics, each partition in order. Returns {(topic, p): start}."""
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "oracle", "enable.auto.commit": False,
+                         "isolation.level": "read_committed", "enable.partition.eof": True,
+                         "queued.max.messages.kbytes": 16384})
+    known = consumer.list_topics(timeout=TIMEOUT_S).topics
+    where = [TopicPartition(t, p) for t in topics if t in known for p in known[t].partitions]
+    starts, left = {}, set()
+    for place in where:
+        low, _ = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+        starts[place.topic, place.partition] = place.offset = low
+        left.add((place.topic, place.partition))
+    consumer.assign(where)
+    quiet_since = time.monotonic()
+    while left:
+        messages = consumer.consume(10000, timeout=.2)
+        for message in messages:
+            error = message.error()
+            if error is None:
+                take(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                left.discard((message.topic(), message.partition()))
+            else:
+                raise SystemExit(f"oracle: {message.topic()}/{message.partition()}: {error}")
+        quiet_since = time.monotonic() if messages else quiet_since
+        if time.monotonic() - quiet_since > TIMEOUT_S:
+            raise SystemExit(f"oracle: nothing more comes of {sorted(left)}: an open transaction?")
+    consumer.close()
+    return starts
+
+
+def read_group(brokers, group, topics):
+    """{(topic, partition): (offset, metadata)}"""
+    admin = AdminClient({"bootstrap.servers": brokers})
+    request = [ConsumerGroupTopicPartitions(group)]
+    answer = admin.list_consumer_group_offsets(request, require_stable=True)[group].result(TIMEOUT_S)
+    return {(t.topic, t.partition): (t.offset, t.metadata or "") for t in answer.topic_partitions
+            if t.topic in topics and t.error is None and t.offset >= 0}
+
+
+def read_dump(binary, data_dir):
+    run = subprocess.run([binary, "state", "--data", str(data_dir), "dump"], capture_output=True, text=True)
+    if run.returncode:
+        raise SystemExit(f"oracle: state dump ended with {run.returncode}: {run.stderr[-500:]}")
+    return [json.loads(line) for line in run.stdout.splitlines()], run.stderr
+
+
+def change_schema(schema_dir):
+    raw = json.loads((pathlib.Path(schema_dir) / "segment_change.avsc").read_text())
+    return fastavro.parse_schema(recount.without_logical_types(raw))
+
+
+def collect(brokers, app, binary, data_dir, source_dir, topics=None, dump=None, **cleaning):
+    """dump: rows to use instead of asking the binary."""
+    topics = topics or TOPICS
+    schema_dir = pathlib.Path(source_dir) / "config" / "schemas"
+    schema, source_of = change_schema(schema_dir), {topic: source for source, topic in topics.items()}
+    metadata = AdminClient({"bootstrap.servers": brokers}).list_topics(timeout=TIMEOUT_S).topics
+    partitions = len(metadata[next(iter(topics.values()))].partitions)
+    counted = recount.Recount(schema_dir, partitions, **cleaning)
+    changes, dead, changelog, sums = [], [], {}, {}
+
+    def take(message):
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        key, value = message.key(), message.value()
+        if topic in source_of:
+            counted.take(source_of[topic], partition, offset, key, value, message.timestamp()[1])
+        elif topic == "segment-changes":
+            body = io.BytesIO(value[10:])
+            changes.append((partition, offset, key, fastavro.schemaless_reader(body, schema)))
+        elif topic == "dead-letters":
+            dead.append((partition, offset, key, value, dict(message.headers() or [])))
+        elif topic == f"{app}-changelog":
+            changelog.setdefault(partition, []).append((offset, chr(key[0]), key[1:], value))
+        else:
+            sums[key.decode()] = value
+
+    starts = read_topics(brokers, [*source_of, "segment-changes", "dead-letters", f"{app}-changelog",
+                                   f"{app}-model-sums"], take)
+    group = read_group(brokers, app, source_of)
+    rows, said = (dump, "") if dump is not None else read_dump(binary, data_dir)
+    return checks.World(
+        app=app, topics=topics, partitions=partitions, recount=counted,
+        starts={(source_of[t], p): low for (t, p), low in starts.items() if t in source_of},
+        changes=changes, dead_letters=dead, changelog=changelog,
+        group={(source_of[t], p): at for (t, p), at in group.items()}, sums=sums, dump=rows,
+        whole="not whole" not in said and "not equal" not in said)
