@@ -105,6 +105,25 @@ void seg_learner_request_refit(struct seg_learner *l)
 	l->demanded = true;
 }
 
+bool seg_learner_last_refit(const struct seg_learner *l, struct seg_refit_record *ret)
+{
+	const struct seg_attempt *a;
+
+	if (l->memory->history_len == 0)
+		return false;
+	a = &l->memory->history[l->memory->history_len - 1];
+	*ret = (struct seg_refit_record){
+		.number = l->memory->attempts,
+		.time_ms = a->time_ms,
+		.reason = seg_attempt_names[a->reason],
+		.k = a->k,
+		.customers = a->customers,
+		.gain = a->gain,
+		.promoted = a->promoted,
+	};
+	return true;
+}
+
 /* Promotion 0: tells the workers whose profiles are wanted. */
 static enum seg_rc make_first(struct seg_learner *l, int64_t now_ms, struct seg_error *err)
 {

@@ -15,7 +15,7 @@ struct seg_learner_config {
 	bool k_auto;
 	uint32_t k, k_min, k_max;
 	uint64_t min_customers, seed;
-	uint32_t refit_sample;                  /* 4096; at least 200 * k are taken */
+	uint32_t refit_sample; /* 4096; at least 200 * k are taken */
 	int64_t refit_interval_ms;
 	bool promotion_manual;
 	double hysteresis;
@@ -25,16 +25,18 @@ struct seg_learner_config {
 
 struct seg_learner;
 
-enum seg_rc seg_learner_new(const struct seg_learner_config *config, struct seg_learner **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_learner_new(const struct seg_learner_config *config, struct seg_learner **ret,
+			    struct seg_error *err) SEG_MUST_CHECK;
 void seg_learner_free(struct seg_learner *l);
 
 /* Starts from the newest published model (NULL: none) with no sums and no sample: the fold re-reads them. */
 enum seg_rc seg_learner_start(struct seg_learner *l, struct seg_model *current, struct seg_error *err) SEG_MUST_CHECK;
 
 /* Records of <app>-model-sums, by key (see sums.h): a piece, a closing record, a sample profile or a tombstone
- * (value NULL). Pieces count only when their sequence is closed. Unknown keys are SEG_SKIP. Profiles come decoded
- * (learner takes ownership of `profile`; NULL: tombstone). */
+ * (value NULL). Pieces count only when their sequence is closed, and sequences of a partition grow: a lower one is old
+ * and ignored, unless its stream time is later than that of the last (the partition's numbering began anew; then all its
+ * clusters must come again). Unknown keys are SEG_SKIP. Profiles come decoded (learner takes ownership of `profile`, also
+ * on failure; NULL: tombstone). */
 enum seg_rc seg_learner_take_piece(struct seg_learner *l, int32_t partition, uint64_t cluster, const void *value,
 				   size_t len, struct seg_error *err) SEG_MUST_CHECK;
 enum seg_rc seg_learner_take_close(struct seg_learner *l, int32_t partition, const void *value, size_t len,
@@ -47,15 +49,15 @@ int64_t seg_learner_now(const struct seg_learner *l);
 
 /* What a tick has to tell. Owned by the learner, valid until the next tick. */
 struct seg_learner_news {
-	struct seg_model *model;                /* to be published; NULL: nothing new. Borrowed: get() to keep */
-	bool promoted;                          /* also publish as v/<promotion> */
-	uint64_t unkept[8];                     /* promotions to be tombstoned (older than the newest 20, not pinned) */
+	struct seg_model *model; /* to be published; NULL: nothing new. Borrowed: get() to keep */
+	bool promoted;		 /* also publish as v/<promotion> */
+	uint64_t unkept[8];	 /* promotions to be tombstoned (older than the newest 20, not pinned) */
 	uint32_t unkept_len;
 	const struct seg_segment_row *segments; /* rows that changed */
 	uint32_t segments_len;
 	const struct seg_alert *alerts;
 	uint32_t alerts_len;
-	bool refit_due;                         /* start one with seg_learner_refit_begin() */
+	bool refit_due; /* start one with seg_learner_refit_begin() */
 };
 
 /* Learns from what was taken since the last tick. now_ms: the fold's stream time. `expected_partitions`: all of these
@@ -64,19 +66,39 @@ enum seg_rc seg_learner_tick(struct seg_learner *l, int64_t now_ms, int32_t expe
 			     struct seg_learner_news *ret, struct seg_error *err) SEG_MUST_CHECK;
 
 /* A fit or refit as a job of its own: begin copies what it needs, run may be on any thread and touches only the job,
- * end takes the result in (also a failed or held one) and frees it; the next tick publishes. */
+ * end takes the result in (also a failed or held one) and frees it, also on failure; the next tick publishes. A result
+ * made against a model that is no longer the current one is dropped. One at a time: refit_due stays true while one runs.
+ * With promotion_manual only the first fit, one for a changed configuration and those on demand are promoted. */
 struct seg_refit;
-struct seg_refit *seg_learner_refit_begin(struct seg_learner *l, int64_t now_ms);       /* NULL: no memory */
+struct seg_refit *seg_learner_refit_begin(struct seg_learner *l, int64_t now_ms); /* NULL: no memory */
 void seg_refit_run(struct seg_refit *r);
-void seg_refit_free(struct seg_refit *r);                                               /* abandoned */
+void seg_refit_free(struct seg_refit *r); /* abandoned */
 enum seg_rc seg_learner_refit_end(struct seg_learner *l, struct seg_refit *r, struct seg_error *err) SEG_MUST_CHECK;
 
-void seg_learner_request_refit(struct seg_learner *l);                                  /* on demand */
+void seg_learner_request_refit(struct seg_learner *l); /* on demand */
+
+/* The last attempt to fit, promoted or not; false: none yet. For logs and metrics. */
+struct seg_refit_record {
+	uint64_t number; /* attempts so far, this one included */
+	int64_t time_ms;
+	const char *reason; /* first, basis, demand, starved, schedule, growth, inertia; static */
+	uint32_t k;
+	uint64_t customers;
+	double gain; /* share of the current centroids' inertia that it saves; NAN: nothing to compare */
+	bool promoted;
+};
+bool seg_learner_last_refit(const struct seg_learner *l, struct seg_refit_record *ret);
 
 /* Quality on the sample, for metrics and summaries. NAN where unknown. Subjects of drift with their newest PSI. */
-struct seg_quality { double inertia, inertia_per_customer, simplified_silhouette, davies_bouldin; uint64_t sample; };
+struct seg_quality {
+	double inertia, inertia_per_customer, simplified_silhouette, davies_bouldin;
+	uint64_t sample;
+};
 void seg_learner_quality(struct seg_learner *l, int64_t now_ms, struct seg_quality *ret);
-struct seg_drift_value { const char *subject; double psi; };
+struct seg_drift_value {
+	const char *subject;
+	double psi;
+};
 size_t seg_learner_drift(const struct seg_learner *l, const struct seg_drift_value **ret);
 
 #endif

@@ -484,15 +484,19 @@ static void test_refit_on_demand_and_gate(void **state)
 	struct seg_learner_config c = config_of(4);
 	struct seg_learner *l = learner(&c);
 	struct seg_learner_news news;
+	struct seg_refit_record last;
 	struct seg_rng rng;
 	struct world w;
 
 	(void)state;
+	assert_false(seg_learner_last_refit(l, &last));
 	start(&w, &rng, 1000);
 	(void)world_step(&w, l);
 	(void)world_step(&w, l);
 	tick(&w, l, &news);
 	assert_false(news.refit_due);
+	assert_true(seg_learner_last_refit(l, &last) && last.promoted && isnan(last.gain));
+	assert_string_equal(last.reason, "first");
 	seg_learner_request_refit(l);
 	tick(&w, l, &news);
 	assert_true(news.refit_due);
@@ -506,6 +510,10 @@ static void test_refit_on_demand_and_gate(void **state)
 	assert_false(l->memory->history[1].promoted);
 	assert_int_equal(l->memory->history[1].reason, SEG_ATTEMPT_DEMAND);
 	assert_true(l->memory->history[1].gain < 0.015);
+	assert_true(seg_learner_last_refit(l, &last) && !last.promoted);
+	assert_int_equal(last.number, 2);
+	assert_int_equal(last.k, 4);
+	assert_string_equal(last.reason, "demand");
 	seg_learner_free(l);
 	world_release(&w);
 }
