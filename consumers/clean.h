@@ -46,18 +46,18 @@ void seg_cleaner_free(struct seg_cleaner *c);
 
 /* Where the record was. Replay: timestamp = event time, no key to check, partitions 0. */
 struct seg_origin {
-	struct seg_str key;        /* ptr NULL: null, a key_mismatch unless check_key is false */
+	struct seg_str key; /* ptr NULL: null, a key_mismatch unless check_key is false */
 	bool check_key;
 	int32_t partition, partitions; /* partitions 0: the partition is not checked */
-	int64_t timestamp_ms;      /* SEG_NO_TIME: none, max_future is not checked */
+	int64_t timestamp_ms;	       /* SEG_NO_TIME: none, max_future is not checked */
 };
 
 /*
  * Sets id_hash (XXH3-64 of event_id) and amount_micro = llround(amount * rate * 1e6), and says whether the event counts.
  * ret_text (may be NULL, size bytes): what, where, what to do; written only when refused, without the customer's values.
  */
-enum seg_refusal seg_clean(const struct seg_cleaner *c, const struct seg_origin *origin, struct seg_event *e, char *ret_text,
-			   size_t size);
+enum seg_refusal seg_clean(const struct seg_cleaner *c, const struct seg_origin *origin, struct seg_event *e,
+			   char *ret_text, size_t size);
 
 /* An event time that can be: 1971 to 2200. */
 bool seg_time_plausible(int64_t ms);

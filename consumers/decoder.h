@@ -33,13 +33,13 @@ struct seg_decoder_options {
 	enum seg_format format;
 	const struct seg_mapped *mapping; /* of this source */
 	size_t mapping_len;
-	const char *schemas_dir;          /* further writer schemas, *.avsc; NULL or "": only the shipped ones */
+	const char *schemas_dir; /* further writer schemas, *.avsc; NULL or "": only the shipped ones */
 };
 
 /* Filled only when a record is refused; what dead letters say. */
 struct seg_refused {
-	char text[256];      /* what, where, what to do */
-	char schema_id[24];  /* fingerprint of the writer's schema in hex; "" if there is none */
+	char text[256];	    /* what, where, what to do */
+	char schema_id[24]; /* fingerprint of the writer's schema in hex; "" if there is none */
 };
 
 struct seg_decoder;

@@ -27,17 +27,17 @@ struct seg_file_source_options {
 	const char *const *paths; /* *.jsonl, *.json or *.ndjson: JSON lines; anything else: a container file */
 	size_t paths_len;
 	struct seg_decoder_options sources[SEG_SOURCES]; /* mapping and schemas_dir; source and format are ignored */
-	bool read[SEG_SOURCES];   /* false: records of this source are an error */
-	size_t sort_bytes;        /* memory for sorting one file; 0: 64 MiB */
+	bool read[SEG_SOURCES];				 /* false: records of this source are an error */
+	size_t sort_bytes;				 /* memory for sorting one file; 0: 64 MiB */
 };
 
 struct seg_file_record {
 	enum seg_source source;
-	uint32_t file;            /* index in paths */
-	int64_t position;         /* of the record in its file, from 0: the "offset" */
-	int64_t time_ms;          /* its place in the order; SEG_NO_TIME: before all, no time was seen yet */
-	struct seg_str raw;       /* single-object bytes, or the line */
-	struct seg_event *event;  /* NULL when refused */
+	uint32_t file;		 /* index in paths */
+	int64_t position;	 /* of the record in its file, from 0: the "offset" */
+	int64_t time_ms;	 /* its place in the order; SEG_NO_TIME: before all, no time was seen yet */
+	struct seg_str raw;	 /* single-object bytes, or the line */
+	struct seg_event *event; /* NULL when refused */
 	enum seg_refusal refusal;
 	const struct seg_refused *why; /* NULL unless refused */
 };
@@ -48,8 +48,8 @@ struct seg_file_source;
  * Opens all files and looks through each once, to know whether it is sorted. SEG_INVALID: a file that cannot be what it
  * should be (with its name and what to do); SEG_IO; SEG_CORRUPT: a block of a container file is broken.
  */
-SEG_MUST_CHECK enum seg_rc seg_file_source_open(const struct seg_file_source_options *options, struct seg_file_source **ret,
-						struct seg_error *err);
+SEG_MUST_CHECK enum seg_rc seg_file_source_open(const struct seg_file_source_options *options,
+						struct seg_file_source **ret, struct seg_error *err);
 void seg_file_source_close(struct seg_file_source *s);
 
 /* Everything in *ret is valid until the next call. SEG_NOT_FOUND: the end. */
