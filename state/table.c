@@ -144,7 +144,7 @@ enum seg_rc seg_table_range(const struct seg_table *t, uint64_t from, uint64_t t
 	for (;; i = next(t, i), steps++) {
 		struct seg_entry *e = t->slots[i].entry;
 
-		if (steps > seg_table_slots(t) || (!e && steps >= last - home(t, from)))
+		if (steps >= seg_table_slots(t) || (!e && steps >= last - home(t, from)))
 			break;
 		if (!e || e->hash < from || e->hash > to)
 			continue;
