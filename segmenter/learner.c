@@ -120,6 +120,7 @@ bool seg_learner_last_refit(const struct seg_learner *l, struct seg_refit_record
 		.customers = a->customers,
 		.gain = a->gain,
 		.promoted = a->promoted,
+		.error = l->refit_error.rc ? l->refit_error.text : "",
 	};
 	return true;
 }

@@ -66,9 +66,10 @@ enum seg_rc seg_learner_tick(struct seg_learner *l, int64_t now_ms, int32_t expe
 			     struct seg_learner_news *ret, struct seg_error *err) SEG_MUST_CHECK;
 
 /* A fit or refit as a job of its own: begin copies what it needs, run may be on any thread and touches only the job,
- * end takes the result in (also a failed or held one) and frees it, also on failure; the next tick publishes. A result
- * made against a model that is no longer the current one is dropped. One at a time: refit_due stays true while one runs.
- * With promotion_manual only the first fit, one for a changed configuration and those on demand are promoted. */
+ * end takes the result in and frees it, also on failure; the next tick publishes. A failed or held fit is recorded and
+ * no error of end; one made against a model that is no longer the current one is dropped. One at a time: refit_due
+ * stays true while one runs. With promotion_manual only the first fit, one for a changed configuration and those on
+ * demand are promoted. */
 struct seg_refit;
 struct seg_refit *seg_learner_refit_begin(struct seg_learner *l, int64_t now_ms); /* NULL: no memory */
 void seg_refit_run(struct seg_refit *r);
@@ -86,6 +87,7 @@ struct seg_refit_record {
 	uint64_t customers;
 	double gain; /* share of the current centroids' inertia that it saves; NAN: nothing to compare */
 	bool promoted;
+	const char *error; /* why it failed; "": it did not. Valid until the next attempt */
 };
 bool seg_learner_last_refit(const struct seg_learner *l, struct seg_refit_record *ret);
 

@@ -93,6 +93,7 @@ struct seg_learner {
 	bool demanded;
 	bool complete, settled; /* every partition closed; and swept for this promotion */
 	enum seg_attempt_reason due;
+	struct seg_error refit_error; /* of the last attempt; rc SEG_OK: none */
 	/* What the last tick told. */
 	struct seg_segment_row *rows;
 	struct seg_centroid_feature *row_features;

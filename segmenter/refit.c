@@ -381,21 +381,21 @@ static bool may_promote(const struct seg_learner *l, const struct seg_refit *r)
 
 enum seg_rc seg_learner_refit_end(struct seg_learner *l, struct seg_refit *r, struct seg_error *err)
 {
-	enum seg_rc rc = r->rc;
+	enum seg_rc rc = SEG_OK;
 	double inertia;
 	bool promote;
 
-	/* Made against another model: its matches name clusters that are no longer there. */
+	/* Made against another model: its matches name clusters that are no longer there. Or never run. */
 	if (l->model->promotion != r->current->promotion || l->model->basis.id != r->current->basis.id ||
-	    (!rc && !r->ran)) {
+	    (!r->rc && !r->ran)) {
 		seg_refit_free(r);
 		return SEG_OK;
 	}
+	l->refit_error = r->error;
+	l->refit_error.rc = r->rc;
 	promote = may_promote(l, r);
-	inertia = l->total ? seg_inertia_of_sums(l->model, l->total) : NAN;
-	if (rc && err)
-		*err = r->error;
-	if (!rc && promote)
+	inertia = seg_inertia_of_sums(l->model, l->total);
+	if (promote)
 		rc = seg_promote(l,
 				 &(struct seg_candidate){
 					 .basis = &r->basis,
