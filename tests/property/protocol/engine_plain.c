@@ -47,7 +47,7 @@ struct engine *engine_open(struct world *w, struct seg_store_env *env, const cha
 					   .dir = dir,
 					   .aggregates = world_aggregates,
 					   .memory_bytes = memory_bytes,
-					   .tombstone_retention_ms = RETENTION - MARGIN,
+					   .tombstone_retention_ms = w->retention_ms - 1,
 					   .contribution = follow,
 					   .ctx = e};
 	struct seg_error err = {SEG_OK, ""};
@@ -181,7 +181,7 @@ static enum seg_rc evaluate(struct engine *e, struct seg_entry *entry, struct tx
 	if (!p || !p->decision.alive)
 		return SEG_OK;
 	struct seg_decision d = p->decision;
-	if (x < .5) {
+	if (x < .7 * e->w->lively) {
 		struct output o = {.customer = customer_of(p->id),
 				   .birth_source = d.birth_source,
 				   .birth_offset = d.birth_offset,
@@ -194,7 +194,7 @@ static enum seg_rc evaluate(struct engine *e, struct seg_entry *entry, struct tx
 		o.to = d.cluster;
 		o.has_cause = seg_entry_cause(entry, &o.source, &o.offset);
 		put_out(e, t, &o);
-	} else if (x < .7) {
+	} else if (x < .8 * e->w->lively) {
 		d.since_ms = between(e->w, 0, 1000);
 	}
 	values[0] = (int32_t)between(e->w, 1, 99);

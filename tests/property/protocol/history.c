@@ -38,7 +38,7 @@ _Noreturn static void crash(struct history *h)
 
 static void maybe_crash(struct history *h, double p)
 {
-	if (chance(&h->w, p))
+	if (chance(&h->w, p * h->w.storm))
 		crash(h);
 }
 
@@ -115,7 +115,7 @@ static void recover(struct history *h, struct seg_part *part, const struct seg_g
 		if (rc != SEG_OK)
 			violation(&h->w, "take: %s", err.text);
 		if (part != (h->probe ? engine_part(h->probe) : NULL))
-			maybe_crash(h, .01);
+			maybe_crash(h, .03);
 	}
 	rc = seg_part_taken(part, rfrom, rto, &warn, &err);
 	if (rc != SEG_OK)
@@ -291,9 +291,9 @@ static struct txn *seal(struct history *h, struct worker *k, struct engine_commi
 	struct world *w = &h->w;
 
 	c->txn = world_begin(w, k);
-	c->crash = .01;
-	c->max_profiles = (size_t)between(w, 0, 3);
-	c->begin_cycle = chance(w, .5);
+	c->crash = .01 * w->storm;
+	c->max_profiles = chance(w, w->hurry) ? SIZE_MAX : (size_t)between(w, 0, 3);
+	c->begin_cycle = chance(w, .3 + w->hurry);
 	must(h, engine_seal(k->engine, c));
 	memcpy(c->txn->dead, k->dead, sizeof k->dead);
 	c->txn->dead_len = k->dead_len;
@@ -324,7 +324,7 @@ static bool outcome(struct history *h, struct txn *t, bool fenced)
 			crash(h);
 		return false;
 	}
-	if (x < .2) { /* indefinite */
+	if (x < .1 + .1 * h->w.storm) { /* indefinite */
 		if (chance(&h->w, .4))
 			t->state = TXN_PREPARED;
 		else if (chance(&h->w, .3))
@@ -332,7 +332,7 @@ static bool outcome(struct history *h, struct txn *t, bool fenced)
 		crash(h);
 	}
 	world_finish(&h->w, t, true);
-	if (x < .25) /* committed, and we die before we hear of it */
+	if (x < .1 + .15 * h->w.storm) /* committed, and we die before we hear of it */
 		crash(h);
 	return true;
 }
@@ -367,9 +367,9 @@ static void commit(struct history *h, struct worker *k)
 	struct engine_commit c = {.cut_offset = -1};
 	int who = (int)between(w, 0, CUSTOMERS - 1);
 
-	if (chance(w, .1) && !is_touched(h, k, who) && engine_expire(k->engine, who))
+	if (chance(w, .15 * w->lively) && !is_touched(h, k, who) && engine_expire(k->engine, who))
 		note_erased(h, k, who);
-	if (chance(w, .3))
+	if (chance(w, .5 * w->lively))
 		must(h, engine_reevaluate(k->engine, .3));
 	if (!engine_has_work(k->engine) && !seg_part_cycle_waits(part))
 		return;
@@ -399,6 +399,8 @@ static void commit(struct history *h, struct worker *k)
 	}
 	h->counts->commits++;
 	must(h, engine_committed(k->engine, chance(w, .05) ? -1 : c.cut_offset));
+	if (chance(w, w->hurry))
+		must(h, seg_part_write(part, (size_t)between(w, 1, 4), NULL));
 	if (chance(w, .3))
 		must(h, engine_recount(k->engine));
 	if (h->owner == k)
@@ -449,29 +451,30 @@ static void act(struct history *h)
 	struct worker *k = h->active;
 	double x = seg_rng_unit(&w->rng);
 
-	if (x < .35) {
-		poll(h, k);
-	} else if (x < .60) {
+	if (x < .33) {
+		if (chance(w, .2 + w->lively))
+			poll(h, k);
+	} else if (x < .58) {
 		commit(h, k);
 		if (chance(w, .3))
 			virtual_recoveries(h);
-	} else if (x < .76) {
+	} else if (x < .73) {
 		must(h, seg_part_write(engine_part(k->engine), (size_t)between(w, 1, 2), NULL));
 		maybe_crash(h, .05);
-	} else if (x < .81) {
+	} else if (x < .78) {
 		seg_part_evict(engine_part(k->engine));
-	} else if (x < .85) {
+	} else if (x < .82) {
 		must(h, engine_recount(k->engine));
-	} else if (x < .87) {
+	} else if (x < .84) {
 		must(h, seg_store_sync(seg_part_store(engine_part(k->engine)), NULL));
-	} else if (x < .90) {
+	} else if (x < .89) {
 		world_compact(w);
-	} else if (x < .92) {
+	} else if (x < .91) {
 		zombie(h);
-	} else if (x < .95) {
+	} else if (x < .96) {
 		move(h);
 	} else if (x < .98) {
-		crash(h);
+		maybe_crash(h, 1);
 	}
 }
 
@@ -480,6 +483,8 @@ static void step(struct history *h)
 	for (int64_t n = between(&h->w, 0, 2); n > 0; n--)
 		world_input(&h->w);
 	h->w.wall_ms++;
+	if (chance(&h->w, .1))
+		world_change(&h->w);
 	if (!h->active) {
 		h->active = &h->workers[between(&h->w, 0, 1)];
 		assign(h, h->active);

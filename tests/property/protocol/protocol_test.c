@@ -39,6 +39,14 @@ static long run(long n, uint64_t seed, int steps, struct history_counts *counts,
 	return 0;
 }
 
+/* Rules whose breach no history can show with this code. */
+static const char *hidden(int m)
+{
+	if (m == SEG_MUTANT_P_IF_AHEAD)
+		return "a profile record that is not ahead differs from the older one by its contribution only";
+	return NULL;
+}
+
 static int run_all(long n, uint64_t seed, int steps)
 {
 	int missed = 0;
@@ -47,6 +55,10 @@ static int run_all(long n, uint64_t seed, int steps)
 		struct history_counts counts = {0};
 		char why[1024];
 
+		if (hidden(m)) {
+			printf("%-18s not tried: %s\n", mutants[m].id, hidden(m));
+			continue;
+		}
 		set_mutant(m);
 		long at = run(n, seed, steps, &counts, why);
 		if (at)
@@ -64,7 +76,7 @@ int main(int argc, char **argv)
 	struct history_counts c = {0};
 	long n = 2000;
 	uint64_t seed = 1;
-	int steps = 70, mutant = SEG_MUTANT_NONE;
+	int steps = 80, mutant = SEG_MUTANT_NONE;
 	bool all = false;
 	char why[1024];
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const customer_ids[CUSTOMERS] = {"ann", "bob", "cy"};
+const char *const customer_ids[CUSTOMERS] = {"ann", "bob", "cy", "di", "ed"};
 const struct seg_aggregate_config world_aggregates = {.window = {WINDOW, WINDOW, WINDOW, WINDOW}};
 
 void world_init(struct world *w, uint64_t seed)
@@ -19,6 +19,15 @@ void world_init(struct world *w, uint64_t seed)
 	for (int s = 0; s < SEG_SOURCES; s++)
 		w->group.next[s] = -1;
 	w->truth_of = UINT64_MAX;
+	w->retention_ms = chance(w, .4) ? between(w, 3, 10) : between(w, 10, 100);
+	world_change(w);
+}
+
+void world_change(struct world *w)
+{
+	w->hurry = seg_rng_unit(&w->rng);
+	w->storm = chance(w, .5) ? 0 : seg_rng_unit(&w->rng);
+	w->lively = chance(w, .3) ? 0 : seg_rng_unit(&w->rng);
 }
 
 static void record_release(struct record *r)
@@ -237,7 +246,7 @@ void world_compact(struct world *w)
 		const struct record *r = &w->log[i];
 
 		drop[i] = r->offset < upto && (r->txn->state == TXN_ABORTED || superseded(w, i, upto) ||
-					       (!r->value.ptr && r->wall_ms + RETENTION < w->wall_ms));
+					       (!r->value.ptr && r->wall_ms + w->retention_ms < w->wall_ms));
 	}
 	for (size_t i = 0; i < w->log_len; i++) {
 		if (drop[i])

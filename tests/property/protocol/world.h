@@ -15,7 +15,7 @@
 #include "state/aggregate.h"
 #include "state/part.h"
 
-enum { CUSTOMERS = 3, WINDOW = 2, RETENTION = 14, MARGIN = 2, INPUT_MAX = 256, TXN_MAX = 512, LOG_MAX = 4096 };
+enum { CUSTOMERS = 5, WINDOW = 2, INPUT_MAX = 256, TXN_MAX = 512, LOG_MAX = 4096 };
 
 enum input_kind { IN_EVENT, IN_BAD, IN_ERASE, IN_IDENTIFY };
 
@@ -91,7 +91,10 @@ struct world {
 	struct dead_letter dead[INPUT_MAX];
 	size_t dead_len;
 	struct erased erased[CUSTOMERS];
-	int64_t wall_ms;
+	int64_t wall_ms, retention_ms; /* how long tombstones are kept; varies from history to history */
+	double hurry, storm,
+		lively; /* how fast checkpoints go, how often it crashes, how much customers change; 0 to 1, for a
+					 * while */
 	uint64_t commits;
 
 	struct seg_profile *truth[CUSTOMERS]; /* as of `truth_of` commits */
@@ -103,6 +106,8 @@ struct world {
 };
 
 void world_init(struct world *w, uint64_t seed);
+/* Another mood. */
+void world_change(struct world *w);
 void world_release(struct world *w);
 
 _Noreturn void violation(struct world *w, const char *fmt, ...) SEG_PRINTF(2, 3);
