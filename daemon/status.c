@@ -70,6 +70,13 @@ static void add(struct seg_worker_status *to, const struct seg_worker_status *fr
 	to->counts.evaluated += from->counts.evaluated;
 	to->counts.scanned += from->counts.scanned;
 	to->events += from->events;
+	to->cache_hits += from->cache_hits;
+	to->cache_misses += from->cache_misses;
+	to->cache_bytes += from->cache_bytes;
+	to->store_bytes += from->store_bytes;
+	to->cycles += from->cycles;
+	if (from->quality.sample > 0)
+		to->quality = from->quality;
 }
 
 static struct seg_worker_status total(const struct all *a)
@@ -213,6 +220,21 @@ static void over_lanes(const struct all *a, int64_t *ret_stream_ms, uint64_t *re
 	}
 }
 
+static json_t *drift_json(struct seg_server *s)
+{
+	json_t *list = json_array();
+	struct seg_fold_status *f = malloc(sizeof(*f));
+	for (size_t i = 0; f && i < s->workers_len; i++) {
+		if (!seg_worker_fold_status(s->workers[i], f))
+			continue;
+		for (size_t j = 0; j < f->drift_len; j++)
+			json_array_append_new(list, json_pack("{s:s, s:f}", "subject", f->drift[j].subject, "psi",
+							      isfinite(f->drift[j].psi) ? f->drift[j].psi : 0.0));
+	}
+	free(f);
+	return list;
+}
+
 static json_t *build(struct seg_server *s, const struct all *a, const struct seg_model *m)
 {
 	struct seg_worker_status t = total(a);
@@ -235,6 +257,7 @@ static json_t *build(struct seg_server *s, const struct all *a, const struct seg
 	json_object_set_new(o, "duplicates", json_integer((json_int_t)t.counts.duplicates));
 	json_object_set_new(o, "changes_by_reason", reasons_json(&t));
 	json_object_set_new(o, "latest_changes", recent_json(s->recent));
+	json_object_set_new(o, "drift", drift_json(s));
 	return o;
 }
 
@@ -259,6 +282,23 @@ enum seg_rc seg_status_json(void *ctx, struct seg_buf *out, struct seg_error *er
 
 /* ---- gauges ---- */
 
+static void refresh_fold(struct seg_server *s)
+{
+	struct seg_fold_status *f = malloc(sizeof(*f));
+	for (size_t i = 0; f && i < s->workers_len; i++) {
+		if (!seg_worker_fold_status(s->workers[i], f))
+			continue;
+		if (isfinite(f->inertia_per_customer))
+			seg_metric_set(seg_meter(s->meters, SEG_METER_INERTIA), f->inertia_per_customer);
+		if (isfinite(f->simplified_silhouette))
+			seg_metric_set(seg_meter(s->meters, SEG_METER_SILHOUETTE), f->simplified_silhouette);
+		for (size_t j = 0; j < f->drift_len; j++)
+			seg_metric_set(seg_meter_labelled(s->meters, SEG_METER_DRIFT, f->drift[j].subject, NULL),
+				       f->drift[j].psi);
+	}
+	free(f);
+}
+
 void seg_status_refresh(void *ctx)
 {
 	struct seg_server *s = ctx;
@@ -275,6 +315,12 @@ void seg_status_refresh(void *ctx)
 	seg_metric_count_to(seg_meter(s->meters, SEG_METER_DUPLICATES), t.counts.duplicates);
 	seg_metric_count_to(seg_meter(s->meters, SEG_METER_SUPPRESSED), t.counts.suppressed);
 	seg_metric_count_to(seg_meter(s->meters, SEG_METER_EVALUATED), t.counts.evaluated);
+	seg_metric_count_to(seg_meter(s->meters, SEG_METER_HITS), t.cache_hits);
+	seg_metric_count_to(seg_meter(s->meters, SEG_METER_MISSES), t.cache_misses);
+	seg_metric_count_to(seg_meter(s->meters, SEG_METER_CHECKPOINTS), t.cycles);
+	seg_metric_set(seg_meter(s->meters, SEG_METER_CACHE_BYTES), (double)t.cache_bytes);
+	seg_metric_set(seg_meter(s->meters, SEG_METER_STORE_BYTES), (double)t.store_bytes);
+	refresh_fold(s);
 	for (int r = 0; r < SEG_REASONS; r++) {
 		if (t.counts.changes[r] > 0)
 			seg_metric_count_to(seg_meter_labelled(s->meters, SEG_METER_CHANGES, seg_reason_names[r], NULL),

@@ -10,6 +10,7 @@
 
 #include "daemon/instance.h"
 #include "daemon/shard.h"
+#include "segmenter/learner.h"
 
 /* What a partition number is doing; who moves it on: see the table in worker_lane.c. */
 #define SEG_LANE_TABLE(X)                                                                                             \
@@ -43,15 +44,30 @@ struct seg_lane_status {
 	double seconds_left;            /* estimated; NAN: unknown */
 };
 
+struct seg_drift_status {
+	char subject[160];
+	double psi;
+};
+enum { SEG_DRIFT_STATUS_MAX = 160 };
+
+/* Of the fold; made every few seconds. */
+struct seg_fold_status {
+	double inertia_per_customer, simplified_silhouette;     /* NAN: unknown */
+	struct seg_drift_status drift[SEG_DRIFT_STATUS_MAX];
+	size_t drift_len;
+};
+
 /* As of the worker's last look at itself (a few times a second). lanes: caller frees. */
 struct seg_worker_status {
 	enum seg_worker_state state;
 	bool fold;                      /* owns <app>-model-sums */
+	uint64_t cache_hits, cache_misses, cache_bytes, store_bytes, cycles;
 	int64_t beat_mono_ms;           /* the thread was last seen moving */
 	int64_t busy_since_ms;          /* a call into the producer that has not come back; 0: none */
 	struct seg_shard_counts counts;
 	uint64_t dead_letters[SEG_REFUSALS];
 	uint64_t events;
+	struct seg_quality quality;     /* fold: of its model on its sample, every few seconds; else sample is 0 */
 	struct seg_lane_status *lanes;
 	size_t lanes_len;
 	char error[512];                /* FAILED: why */
@@ -71,6 +87,9 @@ enum seg_rc seg_worker_join(struct seg_worker *w, struct seg_error *err);
 
 /* False: no memory. Any thread. */
 bool seg_worker_status(struct seg_worker *w, struct seg_worker_status *ret);
+
+/* False: this worker has no fold, or it has learned nothing yet. Any thread. */
+bool seg_worker_fold_status(struct seg_worker *w, struct seg_fold_status *ret);
 
 /* Any thread: the fold (if this worker has it) refits at its next tick. */
 void seg_worker_request_refit(struct seg_worker *w);

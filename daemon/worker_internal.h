@@ -81,12 +81,17 @@ struct seg_worker {
 	bool recreate;                          /* outcome unknown or fenced: the producer is to be made anew */
 
 	int64_t looked_mono_ms;                 /* status last made */
-	int64_t lag_mono_ms;
+	int64_t lag_mono_ms, quality_mono_ms;
+	struct seg_quality quality;
+	int64_t judged_mono_ms;                 /* the fold's status last made */
 	struct seg_shard_counts past;           /* of lanes that were given back */
+	uint64_t past_hits, past_misses, past_cycles;
 	uint64_t dead_letters[SEG_REFUSALS], records;
 
 	pthread_mutex_t lock;
-	struct seg_worker_status status;        /* guarded */
+	struct seg_worker_status status;        /* guarded, as what follows */
+	struct seg_fold_status fold_status;
+	bool has_fold_status;
 	atomic_llong beat_mono_ms;
 };
 

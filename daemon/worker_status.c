@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 
-enum { LOOK_MS = 250, LAG_MS = 1000, LAG_ASK_MS = 200 };
+enum { LOOK_MS = 250, LAG_MS = 1000, LAG_ASK_MS = 200, QUALITY_MS = 2000 };
 
 const char *const seg_worker_state_names[SEG_WORKER_STATES] = {"starting", "running", "stopping", "stopped", "failed"};
 
@@ -84,6 +84,66 @@ static const struct seg_lane_status *known_lane(const struct seg_worker_status *
 	return NULL;
 }
 
+/* It looks at every sampled customer, so not each time. */
+static void look_at_quality(struct seg_worker *w, int64_t mono_ms, bool always)
+{
+	struct seg_model *model = w->fold && w->fold_ready ? seg_fold_model(w->fold) : NULL;
+	if (!model) {
+		w->quality = (struct seg_quality){NAN, NAN, NAN, NAN, 0};
+		return;
+	}
+	if (!always && mono_ms - w->quality_mono_ms < QUALITY_MS)
+		return;
+	w->quality_mono_ms = mono_ms;
+	seg_learner_quality(seg_fold_learner(w->fold), model->time_ms, &w->quality);
+	if (w->quality.sample == 0)
+		return;
+	seg_metric_set(seg_meter(w->inst->meters, SEG_METER_INERTIA), w->quality.inertia_per_customer);
+	seg_metric_set(seg_meter(w->inst->meters, SEG_METER_SILHOUETTE), w->quality.simplified_silhouette);
+}
+
+/* The model's quality on the sample and its drift: a pass over the sample, so not often. */
+static void look_at_fold(struct seg_worker *w, const struct seg_now *now)
+{
+	if (!w->fold || !w->fold_ready || now->mono_ms - w->judged_mono_ms < JUDGE_MS)
+		return;
+	w->judged_mono_ms = now->mono_ms;
+	struct seg_learner *learner = seg_fold_learner(w->fold);
+	int64_t stream_ms = seg_learner_now(learner);
+	if (stream_ms == SEG_NO_TIME)
+		return;
+	struct seg_quality quality;
+	const struct seg_drift_value *drift;
+	seg_learner_quality(learner, stream_ms, &quality);
+	size_t len = seg_learner_drift(learner, &drift);
+	pthread_mutex_lock(&w->lock);
+	w->has_fold_status = true;
+	w->fold_status.inertia_per_customer = quality.inertia_per_customer;
+	w->fold_status.simplified_silhouette = quality.simplified_silhouette;
+	w->fold_status.drift_len = len < SEG_DRIFT_STATUS_MAX ? len : SEG_DRIFT_STATUS_MAX;
+	for (size_t i = 0; i < w->fold_status.drift_len; i++) {
+		snprintf(w->fold_status.drift[i].subject, sizeof(w->fold_status.drift[i].subject), "%s",
+			 drift[i].subject);
+		w->fold_status.drift[i].psi = drift[i].psi;
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+struct numbers {
+	uint64_t hits, misses, bytes, store_bytes, cycles;
+};
+
+static void add_numbers(struct numbers *to, struct seg_lane *lane)
+{
+	struct seg_part_numbers n;
+	seg_part_numbers(seg_shard_part(lane->shard), &n);
+	to->hits += n.hits;
+	to->misses += n.misses;
+	to->bytes += n.memory_bytes;
+	to->cycles += n.cycles;
+	to->store_bytes += seg_store_bytes(seg_part_store(seg_shard_part(lane->shard)));
+}
+
 void seg_worker_look(struct seg_worker *w, const struct seg_now *now, bool always)
 {
 	atomic_store(&w->beat_mono_ms, now->mono_ms);
@@ -98,6 +158,8 @@ void seg_worker_look(struct seg_worker *w, const struct seg_now *now, bool alway
 		return;
 	size_t len = 0;
 	struct seg_shard_counts counts = w->past;
+	struct numbers sums = {.hits = w->past_hits, .misses = w->past_misses, .cycles = w->past_cycles};
+	look_at_fold(w, now);
 	for (int32_t p = 0; w->lanes && p < w->inst->partitions; p++) {
 		if (!w->lanes[p])
 			continue;
@@ -107,14 +169,23 @@ void seg_worker_look(struct seg_worker *w, const struct seg_now *now, bool alway
 		struct seg_shard_counts c;
 		seg_shard_counts(w->lanes[p]->shard, &c);
 		add_counts(&counts, &c);
+		add_numbers(&sums, w->lanes[p]);
 	}
+	look_at_quality(w, now->mono_ms, always);
 	pthread_mutex_lock(&w->lock);
+	w->status.quality = w->quality;
 	free(w->status.lanes);
 	w->status.lanes = lanes;
 	w->status.lanes_len = len;
 	w->status.counts = counts;
 	w->status.events = w->records;
 	w->status.fold = w->fold != NULL;
+	w->has_fold_status = w->has_fold_status && w->fold;
+	w->status.cache_hits = sums.hits;
+	w->status.cache_misses = sums.misses;
+	w->status.cache_bytes = sums.bytes;
+	w->status.store_bytes = sums.store_bytes;
+	w->status.cycles = sums.cycles;
 	memcpy(w->status.dead_letters, w->dead_letters, sizeof(w->dead_letters));
 	pthread_mutex_unlock(&w->lock);
 }
@@ -131,4 +202,14 @@ bool seg_worker_status(struct seg_worker *w, struct seg_worker_status *ret)
 	ret->beat_mono_ms = atomic_load(&w->beat_mono_ms);
 	ret->busy_since_ms = 0;
 	return copied;
+}
+
+bool seg_worker_fold_status(struct seg_worker *w, struct seg_fold_status *ret)
+{
+	pthread_mutex_lock(&w->lock);
+	bool has = w->has_fold_status;
+	if (has)
+		*ret = w->fold_status;
+	pthread_mutex_unlock(&w->lock);
+	return has;
 }
