@@ -189,8 +189,8 @@ static void after_refusal(struct seg_decoder *d, const struct seg_writer *w, str
 
 	run->prefix = true;
 	seg_event_reset(e, d->options.source);
-	if (seg_program_run(w->program, SEG_ENTRY_TIME, run) != SEG_REFUSED_NOT)
-		e->time_ms = SEG_NO_TIME;
+	/* Whether the walk comes to the end or not: the time is stored when it is passed. */
+	(void)seg_program_run(w->program, SEG_ENTRY_TIME, run);
 	*ret_used = 0;
 	if (prefix && seg_program_run(w->program, SEG_ENTRY_SKIP, run) == SEG_REFUSED_NOT)
 		*ret_used = run->used;
