@@ -6,7 +6,7 @@
 
 #include "segmenter/catalogue.h"
 
-/* How far a z-score may fall below what its name was given for before the name is wrong. */
+/* How far a z-score (or the purchases) may stray from what its name was given for before the name is wrong. */
 #define SLACK 0.25
 #define TERM_LEAST 0.3
 #define TERM_HOLDS 0.1
@@ -23,6 +23,7 @@ struct condition {
 struct archetype {
 	const char *name;
 	struct condition conditions[CONDITIONS];
+	double purchases_below; /* at the centroid; 0: any */
 };
 
 #define R "recency_days"
@@ -32,19 +33,20 @@ struct archetype {
 
 /* The first that fits is taken, so the more specific come first. */
 static const struct archetype archetypes[] = {
-	{"new", {{T, -1, 0.8}, {R, -1, 0.3}, {F, -1, -0.5}}},
-	{"loyal high-value", {{F, 1, 0.7}, {M, 1, 0.7}, {R, -1, 0}}},
-	{"lapsing high-value", {{M, 1, 0.5}, {R, 1, 0}}},
-	{"loyal frequent", {{F, 1, 0.5}, {R, -1, 0}}},
-	{"lapsing frequent", {{F, 1, 0.5}, {R, 1, 0}}},
-	{"active high-value", {{M, 1, 0.4}, {R, -1, 0}}},
-	{"lapsed low-value", {{R, 1, 0.2}, {M, -1, 0.3}}},
-	{"lapsed occasional", {{R, 1, 0.2}, {F, -1, 0.3}}},
-	{"lapsing", {{R, 1, 0.3}}},
-	{"recent low-value", {{R, -1, 0.2}, {M, -1, 0.3}}},
-	{"recent", {{R, -1, 0.3}}},
-	{"occasional low-value", {{F, -1, 0.2}, {M, -1, 0.2}}},
-	{"low-value", {{M, -1, 0.3}}},
+	{"prospects", {{F, -1, 0}}, 0.5},
+	{"new", {{T, -1, 0.8}, {R, -1, 0.3}, {F, -1, -0.5}}, 0},
+	{"loyal high-value", {{F, 1, 0.7}, {M, 1, 0.7}, {R, -1, 0}}, 0},
+	{"lapsing high-value", {{M, 1, 0.5}, {R, 1, 0}}, 0},
+	{"loyal frequent", {{F, 1, 0.5}, {R, -1, 0}}, 0},
+	{"lapsing frequent", {{F, 1, 0.5}, {R, 1, 0}}, 0},
+	{"active high-value", {{M, 1, 0.4}, {R, -1, 0}}, 0},
+	{"lapsed low-value", {{R, 1, 0.2}, {M, -1, 0.3}}, 0},
+	{"lapsed occasional", {{R, 1, 0.2}, {F, -1, 0.3}}, 0},
+	{"lapsing", {{R, 1, 0.3}}, 0},
+	{"recent low-value", {{R, -1, 0.2}, {M, -1, 0.3}}, 0},
+	{"recent", {{R, -1, 0.3}}, 0},
+	{"occasional low-value", {{F, -1, 0.2}, {M, -1, 0.2}}, 0},
+	{"low-value", {{M, -1, 0.3}}, 0},
 };
 enum { ARCHETYPES = sizeof(archetypes) / sizeof(archetypes[0]) };
 
@@ -68,7 +70,7 @@ static bool fits(const struct seg_naming *in, uint32_t i, const struct archetype
 		if (f < 0 || a->conditions[c].sign * row(in, i)[f] < a->conditions[c].least - slack)
 			return false;
 	}
-	return true;
+	return a->purchases_below == 0 || (in->frequencies && in->frequencies[i] < a->purchases_below + slack);
 }
 
 /* How far above its conditions: who of several bears the plain name. */

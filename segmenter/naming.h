@@ -30,6 +30,7 @@ struct seg_naming {
 	const struct seg_basis *basis;
 	uint32_t k;
 	const double *zscores;		     /* [k * basis->len] of the centroids against all customers */
+	const double *frequencies;	     /* [k] purchases at the centroid; NULL: frequency is no feature */
 	const bool *named;		     /* [k] names[i] and reasons[i] hold an earlier name */
 	char (*names)[SEG_SEGMENT_NAME_MAX]; /* [k] in and out */
 	struct seg_name_reason *reasons;     /* [k] in and out */

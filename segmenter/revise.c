@@ -126,13 +126,27 @@ static void remember_names(struct seg_memory *memory, const struct seg_model *m,
 	}
 }
 
+/* Purchases at the centroids; false: frequency is no feature. */
+static bool frequencies_of(const struct seg_model *m, double *ret)
+{
+	for (uint32_t f = 0; f < m->d; f++) {
+		const struct seg_feature_config *config = &m->basis.features[f].config;
+		if (strcmp(config->name, "frequency") != 0)
+			continue;
+		for (uint32_t j = 0; j < m->k; j++)
+			ret[j] = seg_transform_invert(config->transform, m->centroids[(size_t)j * m->d + f]);
+		return true;
+	}
+	return false;
+}
+
 enum seg_rc seg_name_model(struct seg_learner *l, struct seg_model *m, struct seg_error *err)
 {
 	struct seg_name_reason *reasons = calloc(m->k + 1, sizeof(*reasons));
 	char(*names)[SEG_SEGMENT_NAME_MAX] = calloc(m->k + 1, sizeof(*names));
 	double *zscores = calloc((size_t)m->k * m->d + 1, sizeof(*zscores));
 	bool named[SEG_MAX_CLUSTERS] = {false};
-	double shares[SEG_MAX_CLUSTERS];
+	double shares[SEG_MAX_CLUSTERS], frequencies[SEG_MAX_CLUSTERS];
 	enum seg_rc rc = SEG_OK;
 
 	if (!reasons || !names || !zscores) {
@@ -150,7 +164,15 @@ enum seg_rc seg_name_model(struct seg_learner *l, struct seg_model *m, struct se
 		}
 	}
 	seg_model_zscores(m, shares, zscores);
-	if (seg_names_choose(&(struct seg_naming){&m->basis, m->k, zscores, named, names, reasons})) {
+	if (seg_names_choose(&(struct seg_naming){
+		    .basis = &m->basis,
+		    .k = m->k,
+		    .zscores = zscores,
+		    .frequencies = frequencies_of(m, frequencies) ? frequencies : NULL,
+		    .named = named,
+		    .names = names,
+		    .reasons = reasons,
+	    })) {
 		for (uint32_t j = 0; j < m->k; j++)
 			memcpy(m->segments[j].name, names[j], sizeof(names[j]));
 		l->renamed = true;

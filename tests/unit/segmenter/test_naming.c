@@ -20,6 +20,7 @@ static const double typical[K][D] = {
 struct fixture {
 	struct seg_basis basis;
 	double zscores[K * D];
+	const double *frequencies;
 	bool named[K];
 	char names[K][SEG_SEGMENT_NAME_MAX];
 	struct seg_name_reason reasons[K];
@@ -36,7 +37,13 @@ static struct fixture make(const char *preset)
 
 static bool choose(struct fixture *f, uint32_t k)
 {
-	struct seg_naming in = {&f->basis, k, f->zscores, f->named, f->names, f->reasons};
+	struct seg_naming in = {.basis = &f->basis,
+				.k = k,
+				.zscores = f->zscores,
+				.frequencies = f->frequencies,
+				.named = f->named,
+				.names = f->names,
+				.reasons = f->reasons};
 	bool changed = seg_names_choose(&in);
 
 	for (uint32_t i = 0; i < k; i++) {
@@ -137,6 +144,25 @@ static void test_names_of_equal_clusters_are_numbered(void **state)
 	assert_false(choose(&f, K));
 }
 
+static void test_names_of_those_who_never_bought(void **state)
+{
+	double frequencies[K] = {7, 4, 1.2, 1.1, 0.02};
+	struct fixture f = make("rfm");
+
+	(void)state;
+	memcpy(f.zscores, typical, sizeof(typical));
+	f.frequencies = frequencies;
+	(void)choose(&f, K);
+	assert_string_equal(f.names[3], "lapsed low-value");
+	assert_string_equal(f.names[4], "prospects");
+	/* Some begin to buy: still prospects, until most have. */
+	frequencies[4] = 0.7;
+	assert_false(choose(&f, K));
+	frequencies[4] = 0.8;
+	assert_true(choose(&f, K));
+	assert_string_not_equal(f.names[4], "prospects");
+}
+
 static void test_names_of_attributes(void **state)
 {
 	struct seg_feature_config config = {.name = "attr:age", .weight = 1};
@@ -159,6 +185,7 @@ int main(void)
 		cmocka_unit_test(test_names_stay_while_their_reason_holds),
 		cmocka_unit_test(test_names_without_rfm_are_words_of_the_catalogue),
 		cmocka_unit_test(test_names_of_equal_clusters_are_numbered),
+		cmocka_unit_test(test_names_of_those_who_never_bought),
 		cmocka_unit_test(test_names_of_attributes),
 	};
 
