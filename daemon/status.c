@@ -288,10 +288,6 @@ static void refresh_fold(struct seg_server *s)
 	for (size_t i = 0; f && i < s->workers_len; i++) {
 		if (!seg_worker_fold_status(s->workers[i], f))
 			continue;
-		if (isfinite(f->inertia_per_customer))
-			seg_metric_set(seg_meter(s->meters, SEG_METER_INERTIA), f->inertia_per_customer);
-		if (isfinite(f->simplified_silhouette))
-			seg_metric_set(seg_meter(s->meters, SEG_METER_SILHOUETTE), f->simplified_silhouette);
 		for (size_t j = 0; j < f->drift_len; j++)
 			seg_metric_set(seg_meter_labelled(s->meters, SEG_METER_DRIFT, f->drift[j].subject, NULL),
 				       f->drift[j].psi);

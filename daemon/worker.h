@@ -52,7 +52,6 @@ enum { SEG_DRIFT_STATUS_MAX = 160 };
 
 /* Of the fold; made every few seconds. */
 struct seg_fold_status {
-	double inertia_per_customer, simplified_silhouette;     /* NAN: unknown */
 	struct seg_drift_status drift[SEG_DRIFT_STATUS_MAX];
 	size_t drift_len;
 };

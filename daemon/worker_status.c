@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 
-enum { LOOK_MS = 250, LAG_MS = 1000, LAG_ASK_MS = 200, QUALITY_MS = 2000 };
+enum { LOOK_MS = 250, LAG_MS = 1000, LAG_ASK_MS = 200, QUALITY_MS = 2000, JUDGE_MS = 5000 };
 
 const char *const seg_worker_state_names[SEG_WORKER_STATES] = {"starting", "running", "stopping", "stopped", "failed"};
 
@@ -102,24 +102,16 @@ static void look_at_quality(struct seg_worker *w, int64_t mono_ms, bool always)
 	seg_metric_set(seg_meter(w->inst->meters, SEG_METER_SILHOUETTE), w->quality.simplified_silhouette);
 }
 
-/* The model's quality on the sample and its drift: a pass over the sample, so not often. */
+/* The newest drift of each subject. */
 static void look_at_fold(struct seg_worker *w, const struct seg_now *now)
 {
 	if (!w->fold || !w->fold_ready || now->mono_ms - w->judged_mono_ms < JUDGE_MS)
 		return;
 	w->judged_mono_ms = now->mono_ms;
-	struct seg_learner *learner = seg_fold_learner(w->fold);
-	int64_t stream_ms = seg_learner_now(learner);
-	if (stream_ms == SEG_NO_TIME)
-		return;
-	struct seg_quality quality;
 	const struct seg_drift_value *drift;
-	seg_learner_quality(learner, stream_ms, &quality);
-	size_t len = seg_learner_drift(learner, &drift);
+	size_t len = seg_learner_drift(seg_fold_learner(w->fold), &drift);
 	pthread_mutex_lock(&w->lock);
 	w->has_fold_status = true;
-	w->fold_status.inertia_per_customer = quality.inertia_per_customer;
-	w->fold_status.simplified_silhouette = quality.simplified_silhouette;
 	w->fold_status.drift_len = len < SEG_DRIFT_STATUS_MAX ? len : SEG_DRIFT_STATUS_MAX;
 	for (size_t i = 0; i < w->fold_status.drift_len; i++) {
 		snprintf(w->fold_status.drift[i].subject, sizeof(w->fold_status.drift[i].subject), "%s",
