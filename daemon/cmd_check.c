@@ -71,7 +71,9 @@ static bool check_broker(struct check *c)
 	struct seg_cluster_info info;
 	char text[512];
 	if (seg_admin_open(&c->client, ADMIN_MS, &c->admin, &err) || seg_admin_cluster(c->admin, &info, &err)) {
-		say(c, SEG_VERDICT_FAIL, "broker", err.text);
+		snprintf(text, sizeof(text), "%.150s: %.250s: is kafka.brokers right, and do they run?",
+			 c->config->kafka.brokers, err.text);
+		say(c, SEG_VERDICT_FAIL, "broker", text);
 		return false;
 	}
 	snprintf(text, sizeof(text), "%.200s: cluster %s, %d broker%s, version %s", c->config->kafka.brokers,
