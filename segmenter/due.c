@@ -6,6 +6,7 @@
 #define GROWTH 1.25
 #define WORSE 1.2
 #define STARVED_SHARE 0.001
+#define STARVED_LEFT 0.1
 #define STARVED_PAUSE_MS SEG_DAY_MS
 
 /* Sample records may lag behind the customers they are of. */
@@ -49,13 +50,30 @@ static bool first_is_due(const struct seg_learner *l)
 	return m->history_len == 0 || l->customers > m->history[m->history_len - 1].customers;
 }
 
+/* Customers it had when all were first swept for this promotion; 0: unknown. */
+static uint64_t size_at_promotion(const struct seg_learner *l, uint64_t cluster)
+{
+	const struct seg_drift *drift = &l->memory->drift;
+
+	if (!drift->frozen || drift->promotion != l->model->promotion)
+		return 0;
+	for (uint32_t i = 0; i < drift->clusters_len; i++)
+		if (drift->clusters[i] == cluster)
+			return drift->shares[i];
+	return 0;
+}
+
+/* A few odd customers may be a cluster of their own; only one that lost nearly all it had is starved. */
 bool seg_cluster_starved(const struct seg_learner *l, uint32_t index)
 {
 	const struct seg_model *m = l->model;
 	const struct seg_sum_bucket *b = seg_sums_find(l->total, m->basis.id, m->clusters[index]);
 	uint64_t size = b && b->count > 0 ? (uint64_t)b->count : 0;
 
-	return (double)size < STARVED_SHARE * (double)l->customers;
+	if (size == 0)
+		return true;
+	return (double)size < STARVED_SHARE * (double)l->customers &&
+	       (double)size < STARVED_LEFT * (double)size_at_promotion(l, m->clusters[index]);
 }
 
 static bool any_starved(const struct seg_learner *l)

@@ -127,7 +127,7 @@ enum seg_rc seg_name_model(struct seg_learner *l, struct seg_model *m, struct se
 
 /* due.c */
 bool seg_refit_due(const struct seg_learner *l, int64_t now_ms, enum seg_attempt_reason *ret_reason);
-/* The cluster has (nearly) no customers left. Only asked when settled. */
+/* The cluster has nobody, or next to nobody left of those it had. Only asked when settled. */
 bool seg_cluster_starved(const struct seg_learner *l, uint32_t index);
 
 /* promote.c: the candidate becomes l->model under the next promotion. */

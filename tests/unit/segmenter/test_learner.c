@@ -618,6 +618,38 @@ static void test_starved_cluster_is_replaced_under_a_new_id(void **state)
 	world_release(&w);
 }
 
+/* One customer far from all others is a cluster of one, and stays it. */
+static void test_small_clusters_are_not_starved(void **state)
+{
+	struct seg_learner_config c = config_of(5);
+	struct seg_learner *l;
+	struct seg_rng rng;
+	struct world w;
+	size_t whale;
+
+	(void)state;
+	c.refit_sample = 2500;
+	c.refit_interval_ms = 0;
+	l = learner(&c);
+	start(&w, &rng, 2000);
+	whale = world_customer(&w, "whale");
+	for (int i = 0; i < 800; i++)
+		world_purchase(&w, whale, w.now_ms - 1000, INT64_C(900000000000));
+	for (int day = 0; day < 5; day++) {
+		(void)world_step(&w, l);
+		w.now_ms += SEG_DAY_MS;
+		world_evaluate_all(&w);
+	}
+	assert_int_equal(w.model->promotion, 1);
+	assert_int_equal(l->memory->history_len, 1);
+	uint32_t alone = 0;
+	for (uint32_t j = 0; j < 5; j++)
+		alone += w.model->segments[j].customers == 1;
+	assert_int_equal(alone, 1);
+	seg_learner_free(l);
+	world_release(&w);
+}
+
 static void test_k_auto_and_other_k_after_a_new_configuration(void **state)
 {
 	struct seg_learner_config c = config_of(4);
@@ -873,6 +905,7 @@ int main(void)
 		cmocka_unit_test(test_growth_brings_a_refit),
 		cmocka_unit_test(test_refit_of_another_model_is_dropped),
 		cmocka_unit_test(test_starved_cluster_is_replaced_under_a_new_id),
+		cmocka_unit_test(test_small_clusters_are_not_starved),
 		cmocka_unit_test(test_k_auto_and_other_k_after_a_new_configuration),
 		cmocka_unit_test(test_sample_is_bounded_and_its_bound_published),
 		cmocka_unit_test(test_bad_records_are_refused),
