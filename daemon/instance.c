@@ -25,7 +25,7 @@ static const int64_t TOMBSTONE_RETENTION_MS = INT64_C(6) * 24 * 3600 * 1000;
 static enum seg_rc look_at_topic(struct seg_admin *admin, const char *name, bool input, struct seg_topic_info *ret,
 				 struct seg_error *err)
 {
-	enum seg_rc rc = seg_admin_topic(admin, name, ret, err);
+	enum seg_rc rc = seg_admin_layout(admin, name, ret, err);
 	if (rc)
 		return rc;
 	if (!ret->exists)
@@ -81,13 +81,13 @@ static enum seg_rc look_at_outputs(struct seg_instance *inst, struct seg_admin *
 static enum seg_rc look_at_cluster(struct seg_instance *inst, struct seg_error *err)
 {
 	struct seg_admin *admin;
-	struct seg_cluster_info cluster;
+	char cluster_id[64];
 	enum seg_rc rc = seg_admin_open(&inst->client, ADMIN_MS, &admin, err);
 	if (rc)
 		return rc;
-	rc = seg_admin_cluster(admin, &cluster, err);
+	rc = seg_admin_cluster_id(admin, cluster_id, err);
 	if (!rc) {
-		snprintf(inst->cluster_id, sizeof(inst->cluster_id), "%s", cluster.cluster_id);
+		snprintf(inst->cluster_id, sizeof(inst->cluster_id), "%s", cluster_id);
 		rc = look_at_inputs(inst, admin, err);
 	}
 	if (!rc)

@@ -167,6 +167,25 @@ enum seg_rc seg_admin_cluster(struct seg_admin *a, struct seg_cluster_info *ret,
 	return SEG_OK;
 }
 
+enum seg_rc seg_admin_cluster_id(struct seg_admin *a, char ret[64], struct seg_error *err)
+{
+	const struct rd_kafka_metadata *md = NULL;
+	rd_kafka_resp_err_t e = rd_kafka_metadata(a->rk, 0, NULL, &md, a->timeout_ms);
+	char *id;
+
+	if (e || md->broker_cnt == 0) {
+		if (md)
+			rd_kafka_metadata_destroy(md);
+		return no_answer(a, "the cluster", rd_kafka_err2str(e), err);
+	}
+	rd_kafka_metadata_destroy(md);
+	id = seg_kafka_cluster_id(a->rk, a->timeout_ms);
+	snprintf(ret, 64, "%s", id ? id : "");
+	if (id)
+		rd_kafka_mem_free(a->rk, id);
+	return SEG_OK;
+}
+
 static int32_t least_replication(const struct rd_kafka_metadata_topic *t)
 {
 	int32_t least = 0;
@@ -202,6 +221,16 @@ static enum seg_rc read_layout(struct seg_admin *a, const char *name, struct seg
 	if (md)
 		rd_kafka_metadata_destroy(md);
 	rd_kafka_topic_destroy(rkt);
+	return rc;
+}
+
+enum seg_rc seg_admin_layout(struct seg_admin *a, const char *name, struct seg_topic_info *ret, struct seg_error *err)
+{
+	struct seg_topic_info info = {.max_message_bytes = -1};
+	enum seg_rc rc = read_layout(a, name, &info, err);
+
+	if (!rc)
+		*ret = info;
 	return rc;
 }
 

@@ -78,11 +78,18 @@ struct seg_cluster_info {
 /* SEG_RETRY: no broker answered in time. */
 SEG_MUST_CHECK enum seg_rc seg_admin_cluster(struct seg_admin *a, struct seg_cluster_info *ret, struct seg_error *err);
 
+/* The cluster's id alone, "" if it has none; by metadata. SEG_RETRY as above. */
+SEG_MUST_CHECK enum seg_rc seg_admin_cluster_id(struct seg_admin *a, char ret[64], struct seg_error *err);
+
 struct seg_topic_info {
 	bool exists;
 	int32_t partitions, replication;
 	int64_t max_message_bytes;           /* -1: unknown */
 };
+
+/* The same without its settings (max_message_bytes -1): by metadata alone, which every broker answers at once. */
+SEG_MUST_CHECK enum seg_rc seg_admin_layout(struct seg_admin *a, const char *name, struct seg_topic_info *ret,
+	struct seg_error *err);
 
 SEG_MUST_CHECK enum seg_rc seg_admin_topic(struct seg_admin *a, const char *name, struct seg_topic_info *ret,
 	struct seg_error *err);
