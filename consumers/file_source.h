@@ -5,7 +5,7 @@
  * Container files may be written with codec null or deflate, by any schema: its source is that of the shipped schema with
  * the same record name, else the one source that it can be read as (with the mappings). A line of a .jsonl file is
  * {"source": "orders", ...fields by name}. Files that are sorted by time are streamed, a block each in memory. One that is
- * not is sorted first: in memory up to sort_bytes, beyond that in runs in an unlinked temporary file.
+ * not is sorted first, in runs of sort_bytes that go through an unlinked temporary file.
  *
  * A record whose time cannot be read takes the time of its predecessor in its file.
  * Lifecycle: open, next until SEG_NOT_FOUND, close. Threads: one.
@@ -28,7 +28,7 @@ struct seg_file_source_options {
 	size_t paths_len;
 	struct seg_decoder_options sources[SEG_SOURCES]; /* mapping and schemas_dir; source and format are ignored */
 	bool read[SEG_SOURCES];				 /* false: records of this source are an error */
-	size_t sort_bytes;				 /* memory for sorting one file; 0: 64 MiB */
+	size_t sort_bytes;				 /* memory of a run; 0: 64 MiB */
 };
 
 struct seg_file_record {

@@ -131,12 +131,12 @@ static bool default_items(struct builder *b, struct seg_buf *out, const json_t *
 	size_t i;
 
 	program_json_step(out, map ? JSON_OPEN_OBJECT : JSON_OPEN_ARRAY, (struct seg_str){NULL, 0});
-	json_object_foreach((json_t *)j, key, item) {
+	json_object_foreach((json_t *)j, key, item)
+	{
 		program_json_key(out, seg_str_from(key));
 		ok = ok && default_json(b, out, item, r->parts[0], depth);
 	}
-	json_array_foreach(j, i, item)
-		ok = ok && default_json(b, out, item, r->parts[0], depth);
+	json_array_foreach(j, i, item) ok = ok && default_json(b, out, item, r->parts[0], depth);
 	program_json_step(out, map ? JSON_CLOSE_OBJECT : JSON_CLOSE_ARRAY, (struct seg_str){NULL, 0});
 	return ok;
 }
@@ -332,8 +332,8 @@ static void resolve(struct builder *b, const struct seg_schema_node *w, const st
 		resolve_scalar(b, w, r);
 }
 
-enum seg_rc seg_program_generic(const struct seg_schema *writer, const struct seg_schema *reader, struct seg_program **ret,
-				struct seg_error *err)
+enum seg_rc seg_program_generic(const struct seg_schema *writer, const struct seg_schema *reader,
+				struct seg_program **ret, struct seg_error *err)
 {
 	struct builder b;
 
