@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "consumers/kafka_input_impl.h"
 
-enum { SEEK_STEP_MS = 2000, SEEK_GIVE_UP_MS = 10000, SEEK_AGAIN_MS = 5, SEEK_RESTART_MS = 250 };
+enum { SEEK_STEP_MS = 2000, SEEK_GIVE_UP_MS = 10000, SEEK_AGAIN_MS = 5, SEEK_RESTART_MS = 100 };
 
 static const char group_magic[] = "CGMDv2:";
 
@@ -219,11 +219,11 @@ enum seg_rc seg_kafka_input_assign(struct seg_kafka_input *in, const struct seg_
 		in->topics[list[i].topic].parts[list[i].partition] = (struct input_part){
 			.next = list[i].offset < 0 ? 0 : list[i].offset, .assigned = true, .paused = true};
 	partitions = library_list(in, list, len);
-	/* Where no offset is known yet, not 0: that may be gone from the log, which would stop the partition. */
-	for (int i = 0; i < partitions->cnt; i++) {
-		if (partitions->elems[i].offset == 0)
-			partitions->elems[i].offset = RD_KAFKA_OFFSET_END;
-	}
+	/*
+	 * Always an offset, even where none is known yet and 0 may be gone from the log (then the partition stops, and resume
+	 * starts it again): the answer to a logical one, when a seek has overtaken it, makes librdkafka ask again half a
+	 * second later and move the partition there, past records.
+	 */
 	e = rd_kafka_assign(in->rk, partitions);
 	if (!e && len)
 		e = rd_kafka_pause_partitions(in->rk, partitions);

@@ -56,6 +56,7 @@ enum seg_rc seg_kafka_watermarks_query(struct seg_kafka_watermarks *w, const cha
 	int64_t until = seg_monotonic_ms() + timeout_ms, low, high;
 	rd_kafka_resp_err_t e;
 
+	rd_kafka_poll(w->rk, 0); /* events of the library, which nobody else serves */
 	for (;;) {
 		int64_t left = until - seg_monotonic_ms();
 

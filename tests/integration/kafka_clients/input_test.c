@@ -165,6 +165,91 @@ static void test_rewinds_in_full_flow_lose_and_repeat_nothing(void **state)
 	member_close(m);
 }
 
+/* Nothing that librdkafka still has under way from the assignment moves a partition that was resumed at once. */
+static void test_resumed_at_once_and_read_slowly(void **state)
+{
+	struct seg_kafka_batch batch;
+	char a[64], group[32];
+
+	(void)state;
+	make_topic("a", 1, 0, a);
+	put_records(a, 0, 0, 8000);
+	for (int round = 0; round < 3; round++) {
+		int64_t expected = 0, until = seg_monotonic_ms() + 30000;
+		struct member *m;
+
+		snprintf(group, sizeof group, "g-slow-%d", round);
+		m = member_open(group, "i-1", a, NULL);
+		m->resume_at_once = true;
+		while (expected < 8000 && seg_monotonic_ms() < until) {
+			assert_rc(SEG_OK, seg_kafka_input_poll(m->in, 100, 50, &batch, &last_error));
+			for (size_t i = 0; i < batch.len; i++) {
+				if (!batch.items[i].eof)
+					assert_int_equal(batch.items[i].offset, expected++);
+			}
+			seg_sleep_ms(8);
+		}
+		assert_int_equal(expected, 8000);
+		member_close(m);
+	}
+}
+
+static void delete_before(const char *topic, int64_t offset)
+{
+	struct seg_kafka_client client = test_client();
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_DeleteRecords_t *request;
+	rd_kafka_queue_t *q;
+	rd_kafka_event_t *event;
+	rd_kafka_conf_t *conf;
+	rd_kafka_t *rk;
+
+	assert_rc(SEG_OK, seg_kafka_conf(&client, true, NULL, 0, &conf, &last_error));
+	assert_rc(SEG_OK, seg_kafka_new(RD_KAFKA_PRODUCER, conf, &rk, &last_error));
+	q = rd_kafka_queue_new(rk);
+	rd_kafka_topic_partition_list_add(list, topic, 0)->offset = offset;
+	request = rd_kafka_DeleteRecords_new(list);
+	rd_kafka_DeleteRecords(rk, &request, 1, NULL, q);
+	event = rd_kafka_queue_poll(q, 15000);
+	assert_non_null(event);
+	assert_int_equal(rd_kafka_event_error(event), 0);
+	rd_kafka_event_destroy(event);
+	rd_kafka_DeleteRecords_destroy(request);
+	rd_kafka_topic_partition_list_destroy(list);
+	rd_kafka_queue_destroy(q);
+	assert_true(seg_kafka_destroy(rk, 10000));
+}
+
+static void test_log_that_does_not_begin_at_zero(void **state)
+{
+	char a[64];
+	struct member *m;
+	enum seg_rc rc = SEG_OK;
+
+	(void)state;
+	make_topic("a", 1, 0, a);
+	put_records(a, 0, 0, 100);
+	delete_before(a, 60);
+	m = member_open("g-retention", "i-1", a, NULL);
+	member_until(m, m->assignments == 1);
+	expect_quiet(m); /* nothing is told about the offset that stood in for the unknown one */
+	member_resume(m, 0, 0, 70);
+	member_until(m, m->eofs == 1);
+	expect_offsets(m, 0, 70, 30);
+	assert_int_equal(m->records, 30);
+	struct seg_position p = {.offset = 59};
+	assert_rc(SEG_OK, seg_kafka_input_seek(m->in, &p, 1, &last_error));
+	for (int64_t until = seg_monotonic_ms() + 20000; !rc && seg_monotonic_ms() < until;)
+		rc = member_poll(m, 50);
+	assert_rc(SEG_NOT_FOUND, rc);
+	assert_non_null(strstr(last_error.text, "59"));
+	member_resume(m, 0, 0, 60);
+	m->eofs = 0;
+	member_until(m, m->eofs == 1);
+	assert_int_equal(m->records, 70);
+	member_close(m);
+}
+
 static bool owns(const struct member *m, uint32_t topic, int32_t partition)
 {
 	for (size_t i = 0; i < m->assigned_len; i++) {
@@ -350,6 +435,8 @@ int run_input_tests(void)
 		cmocka_unit_test(test_nothing_before_resume_then_exactly_from_there),
 		cmocka_unit_test(test_pause_seek_and_resume_keep_positions),
 		cmocka_unit_test(test_rewinds_in_full_flow_lose_and_repeat_nothing),
+		cmocka_unit_test(test_resumed_at_once_and_read_slowly),
+		cmocka_unit_test(test_log_that_does_not_begin_at_zero),
 		cmocka_unit_test(test_two_members_share_equal_partition_numbers),
 		cmocka_unit_test(test_close_revokes_once),
 		cmocka_unit_test(test_failures_of_callbacks_and_positions_are_told),
