@@ -305,6 +305,21 @@ static void resolve_scalar(struct builder *b, const struct seg_schema_node *w, c
 	builder_step(b, code, STORE_JSON, arg, r->type);
 }
 
+/* The reader's branch for w: its own type before a promotion, so that a union read as itself changes nothing. */
+static uint32_t branch(const struct seg_schema_node *w, const struct seg_schema_node *r)
+{
+	uint32_t promoted = r->len;
+
+	for (uint32_t i = 0; i < r->len; i++) {
+		if (!matches(w, r->parts[i]))
+			continue;
+		if (w->type == r->parts[i]->type)
+			return i;
+		promoted = promoted < r->len ? promoted : i;
+	}
+	return promoted;
+}
+
 static void resolve(struct builder *b, const struct seg_schema_node *w, const struct seg_schema_node *r)
 {
 	if (w->type == SEG_AVRO_UNION) {
@@ -312,10 +327,8 @@ static void resolve(struct builder *b, const struct seg_schema_node *w, const st
 		return;
 	}
 	if (r->type == SEG_AVRO_UNION) {
-		uint32_t i = 0;
+		uint32_t i = branch(w, r);
 
-		while (i < r->len && !matches(w, r->parts[i]))
-			i++;
 		if (i < r->len)
 			resolve(b, w, r->parts[i]);
 		else
