@@ -47,7 +47,8 @@ static enum seg_rc write_json(json_t *o, const char *folder, struct seg_error *e
 		return seg_error_set(err, SEG_NO_MEMORY, "%s: out of memory", path);
 	if (json_dump_file(o, fresh, JSON_INDENT(1)) || rename(fresh, path)) {
 		unlink(fresh);
-		return seg_error_set(err, SEG_IO, "%s cannot be written: is data_dir writable, and is there space?", path);
+		return seg_error_set(err, SEG_IO, "%s cannot be written: is data_dir writable, and is there space?",
+				     path);
 	}
 	return SEG_OK;
 }
@@ -89,7 +90,8 @@ static bool read_features(const json_t *list, struct seg_about *ret)
 	json_t *item;
 	if (!json_is_array(list) || json_array_size(list) > SEG_MAX_FEATURES)
 		return false;
-	json_array_foreach(list, i, item) {
+	json_array_foreach(list, i, item)
+	{
 		struct seg_feature_config *f = &ret->features[i];
 		char transform[32];
 		if (!copy_text(item, "name", f->name, sizeof(f->name)) ||

@@ -118,7 +118,7 @@ struct sample {
 	struct seg_intake *intake;
 	enum seg_source source;
 	uint64_t seen, wrong_key, wrong_partition, refused;
-	uint32_t open;                  /* streams that have not come to their end */
+	uint32_t open; /* streams that have not come to their end */
 };
 
 static enum seg_rc take_sample(void *ctx, enum seg_stream_event event, const struct seg_kafka_message *m,

@@ -22,8 +22,10 @@ int seg_cmd_replay(const struct seg_args *args)
 	if (!seg_args_number(args, "checkpoint-days", 1, 36500, 0, &options.checkpoint_days))
 		return SEG_EXIT_USAGE;
 	if (until && !seg_time_parse(until, &options.until_ms))
-		return seg_usage_error(args, "--until %s: a date (2011-12-31) or an RFC 3339 time (2011-12-31T18:00:00Z) "
-					     "is needed", until);
+		return seg_usage_error(args,
+				       "--until %s: a date (2011-12-31) or an RFC 3339 time (2011-12-31T18:00:00Z) "
+				       "is needed",
+				       until);
 	struct seg_config *config = seg_args_config(args);
 	if (!config)
 		return seg_args_has(args, "config") ? SEG_EXIT_FAILED : SEG_EXIT_USAGE;

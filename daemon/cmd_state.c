@@ -54,7 +54,7 @@ static enum seg_rc print_stats(struct seg_state_store *at, void *ctx, struct seg
 /* ---- dump ---- */
 
 struct line {
-	char *id, *text;                /* owned */
+	char *id, *text; /* owned */
 	size_t id_len;
 };
 
@@ -173,8 +173,10 @@ static enum seg_rc print_dump(struct seg_state_store *at, void *ctx, struct seg_
 	(void)ctx;
 	if (!at->whole)
 		fprintf(stderr,
-			"segmentd state: partition %" PRId32 ": the last checkpoint was not whole: profiles may be older "
-			"than the newest commit\n", at->partition);
+			"segmentd state: partition %" PRId32
+			": the last checkpoint was not whole: profiles may be older "
+			"than the newest commit\n",
+			at->partition);
 	enum seg_rc rc = seg_state_each(at, dump_profile, &d, err);
 	if (d.len > 0)
 		qsort(d.lines, d.len, sizeof(*d.lines), by_id);
@@ -191,7 +193,7 @@ static enum seg_rc print_dump(struct seg_state_store *at, void *ctx, struct seg_
 /* ---- verify ---- */
 
 struct verify {
-	const struct seg_config *config;        /* NULL: Kafka is not asked */
+	const struct seg_config *config; /* NULL: Kafka is not asked */
 	struct seg_kafka_input *input;
 	const char *topics[SEG_SOURCES];
 	enum seg_source source_of[SEG_SOURCES];
@@ -304,6 +306,7 @@ int seg_cmd_state(const struct seg_args *args)
 		return verify(args, data);
 	if (strcmp(what, "stats") != 0 && strcmp(what, "dump") != 0)
 		return seg_usage_error(args, "stats, dump or verify?");
-	enum seg_rc rc = seg_state_for_each_store(data, strcmp(what, "dump") == 0 ? print_dump : print_stats, NULL, &err);
+	enum seg_rc rc =
+		seg_state_for_each_store(data, strcmp(what, "dump") == 0 ? print_dump : print_stats, NULL, &err);
 	return rc ? seg_failed(args, &err) : SEG_EXIT_DONE;
 }

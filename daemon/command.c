@@ -30,7 +30,8 @@ static void print_usage(const struct seg_command *c, FILE *out)
 	fprintf(out, "segmentd %s", c->name);
 	for (const struct seg_command_option *o = c->options; o->name; o++) {
 		bool needed = strcmp(o->name, "config") == 0 && c->run != seg_cmd_state;
-		fprintf(out, needed ? " --%s%s%s" : " [--%s%s%s]", o->name, o->value ? " " : "", o->value ? o->value : "");
+		fprintf(out, needed ? " --%s%s%s" : " [--%s%s%s]", o->name, o->value ? " " : "",
+			o->value ? o->value : "");
 	}
 	fprintf(out, "%s%s\n", c->words ? " " : "", c->words ? c->words : "");
 }

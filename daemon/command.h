@@ -15,9 +15,9 @@
 enum { SEG_EXIT_DONE, SEG_EXIT_FAILED, SEG_EXIT_USAGE };
 
 struct seg_command_option {
-	const char *name;               /* "config" */
-	const char *value;              /* "FILE"; NULL: a flag */
-	bool many;                      /* takes all words up to the next option */
+	const char *name;  /* "config" */
+	const char *value; /* "FILE"; NULL: a flag */
+	bool many;	   /* takes all words up to the next option */
 	const char *help;
 };
 
@@ -26,19 +26,19 @@ struct seg_command;
 /* What the command line said, parsed by the command's table. */
 struct seg_args {
 	const struct seg_command *command;
-	const char *values[12];         /* by position in options; NULL: not given; "" for a flag */
-	const char **many;              /* of the option that takes many, owned */
+	const char *values[12]; /* by position in options; NULL: not given; "" for a flag */
+	const char **many;	/* of the option that takes many, owned */
 	size_t many_len;
-	const char *words[8];           /* what is not an option */
+	const char *words[8]; /* what is not an option */
 	size_t words_len;
 };
 
 struct seg_command {
 	const char *name;
-	const char *words;              /* in the usage line: "stats|dump|verify" */
-	const char *help;               /* one line */
-	const char *more;               /* paragraphs for --help of the command; may be NULL */
-	struct seg_command_option options[12];  /* ends with a NULL name */
+	const char *words;		       /* in the usage line: "stats|dump|verify" */
+	const char *help;		       /* one line */
+	const char *more;		       /* paragraphs for --help of the command; may be NULL */
+	struct seg_command_option options[12]; /* ends with a NULL name */
 	int (*run)(const struct seg_args *args);
 };
 

@@ -11,10 +11,10 @@
 #include "base/error.h"
 
 struct seg_demo_options {
-	int64_t port;                   /* -1: 8080 or the next free one; 0: any */
-	int64_t rate;                   /* events a second; 0: as fast as it goes */
-	const char *input;              /* NULL: the compiled-in orders */
-	uint64_t exit_after;            /* events; 0: until it is told to stop */
+	int64_t port;	     /* -1: 8080 or the next free one; 0: any */
+	int64_t rate;	     /* events a second; 0: as fast as it goes */
+	const char *input;   /* NULL: the compiled-in orders */
+	uint64_t exit_after; /* events; 0: until it is told to stop */
 };
 
 /*

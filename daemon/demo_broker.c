@@ -8,7 +8,7 @@
 #include "daemon/topic_specs.h"
 
 struct seg_demo_broker {
-	rd_kafka_t *host;       /* the mock cluster's threads and timers need a client to belong to; it talks to nobody */
+	rd_kafka_t *host; /* the mock cluster's threads and timers need a client to belong to; it talks to nobody */
 	rd_kafka_mock_cluster_t *cluster;
 };
 

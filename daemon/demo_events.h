@@ -24,15 +24,15 @@ struct seg_demo_events;
 
 struct seg_demo_event {
 	enum seg_source source;
-	struct seg_str key;      /* customer id; empty, not null, for an order without one */
-	struct seg_str value;    /* Avro single-object encoding by the shipped schema */
-	int64_t time_ms;         /* event time, and the Kafka timestamp to send it with; never falls */
+	struct seg_str key;   /* customer id; empty, not null, for an order without one */
+	struct seg_str value; /* Avro single-object encoding by the shipped schema */
+	int64_t time_ms;      /* event time, and the Kafka timestamp to send it with; never falls */
 	bool synthetic;
 };
 
 /* Makes all events. orders_path as for seg_demo_orders_read(): NULL takes the compiled-in ones. Free with close. */
 enum seg_rc seg_demo_events_open(uint64_t seed, const char *orders_path, struct seg_demo_events **ret,
-	struct seg_error *err) SEG_MUST_CHECK;
+				 struct seg_error *err) SEG_MUST_CHECK;
 void seg_demo_events_close(struct seg_demo_events *it);
 
 /* How many events there are in all. */

@@ -19,15 +19,16 @@
 enum {
 	SEED = 1,
 	UNREAD_BYTES = 2 * 1024 * 1024,
-	RECORD_BYTES = 40,      /* what a record takes beside key and value, at most */
+	RECORD_BYTES = 40, /* what a record takes beside key and value, at most */
 	SLICE_MS = 20,
-	SLICE_MOST = 5000,      /* events between two looks at what is unread */
+	SLICE_MOST = 5000, /* events between two looks at what is unread */
 	CLOSE_MS = 5000,
 	FLUSH_MS = 1000
 };
 
 struct seg_demo_feed {
 	const struct seg_config *config;
+	bool (*ready)(void *ctx);
 	uint64_t (*read)(void *ctx);
 	void *ctx;
 	struct seg_demo_events *events;
@@ -36,10 +37,10 @@ struct seg_demo_feed {
 	pthread_t thread;
 	bool started;
 	int64_t rate, began_us;
-	uint64_t bytes, began_sent;     /* began_*: where the pace is measured from */
+	uint64_t bytes, began_sent; /* began_*: where the pace is measured from */
 	atomic_bool stop;
 
-	pthread_mutex_t lock;           /* of what follows */
+	pthread_mutex_t lock; /* of what follows */
 	struct seg_demo_progress progress;
 	struct seg_error failed;
 };
@@ -121,6 +122,8 @@ static void *run(void *arg)
 {
 	struct seg_demo_feed *f = arg;
 	uint64_t sent = 0, total = f->progress.total;
+	while (!atomic_load(&f->stop) && !f->ready(f->ctx))
+		seg_sleep_ms(SLICE_MS);
 	f->began_us = seg_monotonic_us();
 	while (sent < total && !atomic_load(&f->stop)) {
 		uint64_t most = allowance(f, sent);
@@ -167,6 +170,7 @@ enum seg_rc seg_demo_feed_start(const struct seg_demo_feed_options *options, str
 		return seg_error_set(err, SEG_NO_MEMORY, "feed: out of memory");
 	pthread_mutex_init(&f->lock, NULL);
 	f->config = options->config;
+	f->ready = options->ready;
 	f->read = options->read;
 	f->ctx = options->ctx;
 	f->rate = options->rate;

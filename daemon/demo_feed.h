@@ -16,29 +16,30 @@
 struct seg_demo_feed;
 
 struct seg_demo_feed_options {
-	const struct seg_config *config;        /* borrowed until stop */
-	const char *brokers;                    /* borrowed until start returns */
-	const char *input;                      /* NULL: the compiled-in orders */
-	int64_t rate;                           /* events a second; 0: as fast as they are read */
-	uint64_t limit;                         /* sends at most so many; 0: all */
-	/* How many events have been read so far; called on the feed's thread. */
+	const struct seg_config *config; /* borrowed until stop */
+	const char *brokers;		 /* borrowed until start returns */
+	const char *input;		 /* NULL: the compiled-in orders */
+	int64_t rate;			 /* events a second; 0: as fast as they are read */
+	uint64_t limit;			 /* sends at most so many; 0: all */
+	/* On the feed's thread: may it begin (asked until it may)? How many events have been read so far? */
+	bool (*ready)(void *ctx);
 	uint64_t (*read)(void *ctx);
 	void *ctx;
 };
 
 struct seg_demo_progress {
-	uint64_t sent, total;                   /* events; total is what will be sent in all */
-	int64_t first_ms, time_ms;              /* of the first and of the newest event; SEG_NO_TIME before it */
-	bool done;                              /* all are at the broker */
+	uint64_t sent, total;	   /* events; total is what will be sent in all */
+	int64_t first_ms, time_ms; /* of the first and of the newest event; SEG_NO_TIME before it */
+	bool done;		   /* all are at the broker */
 };
 
 /* Makes all events before it returns (a fraction of a second). SEG_IO, SEG_INVALID: the input cannot be read. */
 enum seg_rc seg_demo_feed_start(const struct seg_demo_feed_options *options, struct seg_demo_feed **ret,
 				struct seg_error *err) SEG_MUST_CHECK;
-void seg_demo_feed_stop(struct seg_demo_feed *f);       /* NULL is fine */
+void seg_demo_feed_stop(struct seg_demo_feed *f); /* NULL is fine */
 
 /* The feed's failure, if there was one. */
-enum seg_rc seg_demo_feed_progress(struct seg_demo_feed *f, struct seg_demo_progress *ret, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_demo_feed_progress(struct seg_demo_feed *f, struct seg_demo_progress *ret,
+				   struct seg_error *err) SEG_MUST_CHECK;
 
 #endif

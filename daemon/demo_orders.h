@@ -15,19 +15,19 @@
 
 struct seg_demo_order {
 	int64_t time_ms;
-	uint8_t kind;                           /* enum seg_order_kind */
+	uint8_t kind; /* enum seg_order_kind */
 	bool has_quantity;
 	int32_t quantity;
 	double amount;
-	struct seg_str event_id, order_id, customer_id, currency, country;  /* valid until release */
+	struct seg_str event_id, order_id, customer_id, currency, country; /* valid until release */
 };
 
 struct seg_demo_chunk;
 
 struct seg_demo_orders {
-	struct seg_demo_order *items;           /* in the file's order */
+	struct seg_demo_order *items; /* in the file's order */
 	size_t len, cap;
-	struct seg_demo_chunk *chunks;          /* where the strings live */
+	struct seg_demo_chunk *chunks; /* where the strings live */
 };
 
 /*

@@ -16,7 +16,7 @@ enum { PATH_BYTES = 1024, WAIT_MS = 100, OPEN_FOLDERS = 16, SHOWN_BYTES = 3000 }
 
 struct seg_demo_place {
 	char folder[PATH_BYTES], log[PATH_BYTES + 16];
-	int stderr_before;              /* -1: standard error is as it was */
+	int stderr_before; /* -1: standard error is as it was */
 	void (*at_once)(void *ctx);
 	void *ctx;
 	sigset_t signals, before;
@@ -76,8 +76,10 @@ static enum seg_rc open_folder(struct seg_demo_place *p, struct seg_error *err)
 	char folder[PATH_BYTES];
 	int len = snprintf(folder, sizeof(folder), "%s/segmentd-demo-XXXXXX", tmp && tmp[0] ? tmp : "/tmp");
 	if (len < 0 || (size_t)len >= sizeof(folder) || !mkdtemp(folder))
-		return seg_error_set(err, SEG_IO, "no temporary folder can be made in %s: %s; set TMPDIR to one that can be "
-						  "written", tmp && tmp[0] ? tmp : "/tmp", strerror(errno));
+		return seg_error_set(err, SEG_IO,
+				     "no temporary folder can be made in %s: %s; set TMPDIR to one that can be "
+				     "written",
+				     tmp && tmp[0] ? tmp : "/tmp", strerror(errno));
 	snprintf(p->folder, sizeof(p->folder), "%s", folder);
 	snprintf(p->log, sizeof(p->log), "%s/log", folder);
 	int fd = open(p->log, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
@@ -91,7 +93,8 @@ static enum seg_rc open_folder(struct seg_demo_place *p, struct seg_error *err)
 	return SEG_OK;
 }
 
-enum seg_rc seg_demo_place_open(void (*at_once)(void *ctx), void *ctx, struct seg_demo_place **ret, struct seg_error *err)
+enum seg_rc seg_demo_place_open(void (*at_once)(void *ctx), void *ctx, struct seg_demo_place **ret,
+				struct seg_error *err)
 {
 	struct seg_demo_place *p = calloc(1, sizeof(*p));
 	if (!p)

@@ -17,8 +17,8 @@ struct seg_demo_place;
  * Makes the folder, and from now on standard error goes to a log in it. SIGINT, SIGTERM and SIGHUP ask to stop; the second
  * one calls `at_once`, removes the folder and ends the process with 1.
  */
-enum seg_rc seg_demo_place_open(void (*at_once)(void *ctx), void *ctx, struct seg_demo_place **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_demo_place_open(void (*at_once)(void *ctx), void *ctx, struct seg_demo_place **ret,
+				struct seg_error *err) SEG_MUST_CHECK;
 
 const char *seg_demo_place_folder(const struct seg_demo_place *p);
 bool seg_demo_place_is_stopped(struct seg_demo_place *p);

@@ -21,17 +21,17 @@ enum {
 	BAR_COLUMNS = 18,
 	TRAITS = 3,
 	CHANGES_LEAST = 3,
-	ROWS_BELOW_CHANGES = 4  /* blank, dead letters, drift, how to end */
+	ROWS_BELOW_CHANGES = 4 /* blank, dead letters, drift, how to end */
 };
 
 struct seg_demo_view {
 	pthread_mutex_t lock;
-	bool terminal, colour, closed, keys;    /* keys: standard input was changed */
+	bool terminal, colour, closed, keys; /* keys: standard input was changed */
 	struct termios before;
 	struct seg_buf out;
 	int64_t plain_mono_ms;
 	bool said_where;
-	char first_change[SEG_RECENT_TEXT];     /* newest of those already told in plain text */
+	char first_change[SEG_RECENT_TEXT]; /* newest of those already told in plain text */
 };
 
 static void write_all(const char *text, size_t len)
@@ -289,8 +289,8 @@ static void plain_segments(struct seg_buf *out, const struct seg_model *m)
 		const struct seg_segment *seg = &m->segments[i];
 		if (seg->state != SEG_SEGMENT_ACTIVE)
 			continue;
-		seg_buf_printf(out, "%s%s %" PRIu64, any ? " · " : "            ", seg->alias[0] ? seg->alias : seg->name,
-			       seg->customers);
+		seg_buf_printf(out, "%s%s %" PRIu64, any ? " · " : "            ",
+			       seg->alias[0] ? seg->alias : seg->name, seg->customers);
 		any = true;
 	}
 	if (any)

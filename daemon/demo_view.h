@@ -20,12 +20,12 @@ struct seg_demo_view;
 /* What is to be seen at one moment. Everything is borrowed. */
 struct seg_demo_screen {
 	struct seg_demo_progress feed;
-	uint64_t events;                        /* read by the workers */
+	uint64_t events; /* read by the workers */
 	double per_second;
 	uint64_t customers, changes, dead_letters[SEG_REFUSALS];
-	int64_t min_customers;                  /* from which on there are segments */
-	bool ready;                             /* every partition runs */
-	const struct seg_model *model;          /* NULL: none yet */
+	int64_t min_customers;	       /* from which on there are segments */
+	bool ready;		       /* every partition runs */
+	const struct seg_model *model; /* NULL: none yet */
 	struct seg_demo_watch *watch;
 	struct seg_recent *changes_in_words;
 	uint16_t port;

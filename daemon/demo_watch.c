@@ -38,7 +38,7 @@ struct seg_demo_watch {
 	bool started;
 	atomic_bool stop;
 
-	pthread_mutex_t lock;           /* of what follows */
+	pthread_mutex_t lock; /* of what follows */
 	struct known_segment segments[KNOWN_MAX];
 	size_t segments_len;
 	uint64_t raised, open;
@@ -140,7 +140,8 @@ static void take_alert(struct seg_demo_watch *w, struct seg_str value)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static enum seg_rc take(void *ctx, enum seg_stream_event event, const struct seg_kafka_message *m, struct seg_error *err)
+static enum seg_rc take(void *ctx, enum seg_stream_event event, const struct seg_kafka_message *m,
+			struct seg_error *err)
 {
 	struct seg_demo_watch *w = ctx;
 	struct seg_read_segment s;

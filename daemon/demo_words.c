@@ -163,13 +163,14 @@ static const char *why(enum seg_reason reason)
 	return ", because ";
 }
 
-void seg_words_change(const struct seg_read_change *c, seg_typical_fn typical, void *ctx, const char *currency, char *ret,
-		      size_t size)
+void seg_words_change(const struct seg_read_change *c, seg_typical_fn typical, void *ctx, const char *currency,
+		      char *ret, size_t size)
 {
 	char drivers[160] = "";
 	unsigned shown = 0;
 	for (uint32_t i = 0; i < c->drivers_len && shown < SHOWN_DRIVERS; i++) {
-		double before = c->from_segment.ptr ? typical(ctx, c->from_segment, c->drivers[i].feature) : (double)NAN;
+		double before =
+			c->from_segment.ptr ? typical(ctx, c->from_segment, c->drivers[i].feature) : (double)NAN;
 		shown += add_driver(&c->drivers[i], before, shown == 0, currency, drivers, sizeof(drivers));
 	}
 	snprintf(ret, size, "customer " SEG_STR_FMT ": ", SEG_STR_ARG(c->customer_id));

@@ -19,8 +19,8 @@ void seg_words_count(unsigned long long n, char *ret, size_t size);
 typedef double (*seg_typical_fn)(void *ctx, struct seg_str segment_id, struct seg_str feature);
 
 /* "customer 12838: new → loyal, because frequency 3.1 → 5". */
-void seg_words_change(const struct seg_read_change *c, seg_typical_fn typical, void *ctx, const char *currency, char *ret,
-		      size_t size);
+void seg_words_change(const struct seg_read_change *c, seg_typical_fn typical, void *ctx, const char *currency,
+		      char *ret, size_t size);
 
 /* "2011-03-14 page views raised, PSI 0.31". */
 void seg_words_alert(const struct seg_read_alert *a, char *ret, size_t size);

@@ -13,17 +13,17 @@
 
 struct seg_evaluate_rules {
 	struct seg_move_rules moves;
-	double min_move;                /* standard deviations within which a contribution counts as unmoved */
+	double min_move; /* standard deviations within which a contribution counts as unmoved */
 };
 
 struct seg_evaluation {
-	uint64_t cluster;               /* nearest, 0: no model yet */
-	uint64_t to;                    /* segment to be held; equal to what was held: no change */
-	bool suppressed;                /* the nearest is another, but hysteresis or dwell kept the customer */
-	double distance_from;           /* to the segment held before; NAN: none, or retired */
-	double distance_to;             /* to `to` */
+	uint64_t cluster;     /* nearest, 0: no model yet */
+	uint64_t to;	      /* segment to be held; equal to what was held: no change */
+	bool suppressed;      /* the nearest is another, but hysteresis or dwell kept the customer */
+	double distance_from; /* to the segment held before; NAN: none, or retired */
+	double distance_to;   /* to `to` */
 	double margin;
-	struct seg_contribution contribution;   /* values point to `values`; basis 0: no model yet */
+	struct seg_contribution contribution; /* values point to `values`; basis 0: no model yet */
 	int32_t values[SEG_MAX_FEATURES];
 	double vector[SEG_MAX_FEATURES];
 };

@@ -22,8 +22,8 @@ void seg_event_id(const char *app, struct seg_str customer, const struct seg_bir
 {
 	uint8_t text[3 * (PART_MAX + 4) + 8];
 	char from[PART_MAX];
-	int from_len = snprintf(from, sizeof(from), "%s/%d/%lld", birth->topic, birth->partition,
-				(long long)birth->offset);
+	int from_len =
+		snprintf(from, sizeof(from), "%s/%d/%lld", birth->topic, birth->partition, (long long)birth->offset);
 	if (from_len >= (int)sizeof(from))
 		from_len = (int)sizeof(from) - 1;
 	uint8_t *at = put_part(text, app, strlen(app));

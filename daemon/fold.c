@@ -16,14 +16,14 @@ enum { MODEL_MAX = 4 * 1024 * 1024, KEY_MAX = 64 };
 struct seg_fold {
 	struct seg_fold_options options;
 	struct seg_learner *learner;
-	struct seg_learner_news news;   /* waits for its commit; the learner's until the next tick */
+	struct seg_learner_news news; /* waits for its commit; the learner's until the next tick */
 	bool waiting, sealed;
-	struct seg_model *model;        /* counted */
-	int64_t ticked_mono_ms;         /* SEG_NO_TIME */
+	struct seg_model *model; /* counted */
+	int64_t ticked_mono_ms;	 /* SEG_NO_TIME */
 	uint64_t alerts;
 	struct seg_buf value;
 
-	struct seg_refit *refit;        /* under way */
+	struct seg_refit *refit; /* under way */
 	pthread_t thread;
 	atomic_bool refit_done;
 	bool fitting;
@@ -300,8 +300,7 @@ static enum seg_rc send_model(struct seg_fold *fold, const struct seg_sink *sink
 		snprintf(key, sizeof(key), "v/%" PRIu64, model->promotion);
 		rc = sink->internal(sink->ctx, SEG_INTERNAL_MODEL, 0, seg_str_from(key), value, NULL, err);
 	}
-	return rc ? rc
-		  : sink->internal(sink->ctx, SEG_INTERNAL_MODEL, 0, seg_str_from("current"), value, NULL, err);
+	return rc ? rc : sink->internal(sink->ctx, SEG_INTERNAL_MODEL, 0, seg_str_from("current"), value, NULL, err);
 }
 
 enum seg_rc seg_fold_seal(struct seg_fold *fold, const struct seg_sink *sink, struct seg_error *err)

@@ -21,26 +21,26 @@
 struct seg_fold;
 
 struct seg_fold_options {
-	const struct seg_config *config;        /* borrowed until free */
-	int32_t partitions;                     /* of the inputs: all must have told their sums before anything is learned */
-	bool in_place;                          /* fits run inside tick: deterministic */
-	int64_t tick_interval_ms;               /* least monotonic time between two ticks */
+	const struct seg_config *config; /* borrowed until free */
+	int32_t partitions;		 /* of the inputs: all must have told their sums before anything is learned */
+	bool in_place;			 /* fits run inside tick: deterministic */
+	int64_t tick_interval_ms;	 /* least monotonic time between two ticks */
 };
 
 /* The learner's settings as the configuration has them; preset and features resolved. */
 enum seg_rc seg_learner_config_from(const struct seg_config *config, struct seg_learner_config *ret,
 				    struct seg_error *err) SEG_MUST_CHECK;
 
-enum seg_rc seg_fold_new(const struct seg_fold_options *options, struct seg_fold **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
-void seg_fold_free(struct seg_fold *fold);      /* waits for a fit under way; NULL is fine */
+enum seg_rc seg_fold_new(const struct seg_fold_options *options, struct seg_fold **ret,
+			 struct seg_error *err) SEG_MUST_CHECK;
+void seg_fold_free(struct seg_fold *fold); /* waits for a fit under way; NULL is fine */
 
 /* Forgets all and starts from the newest published model (borrowed; NULL: none). All sums are to be taken again. */
 enum seg_rc seg_fold_begin(struct seg_fold *fold, struct seg_model *current, struct seg_error *err) SEG_MUST_CHECK;
 
 /* A record of <app>-model-sums; value.ptr NULL: tombstone. SEG_SKIP: not one of ours, ignored. */
-enum seg_rc seg_fold_take(struct seg_fold *fold, struct seg_str key, struct seg_str value, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_fold_take(struct seg_fold *fold, struct seg_str key, struct seg_str value,
+			  struct seg_error *err) SEG_MUST_CHECK;
 
 /* Learns, at most once an interval and not while news wait for their commit; starts and ends fits. */
 enum seg_rc seg_fold_tick(struct seg_fold *fold, const struct seg_now *now, struct seg_error *err) SEG_MUST_CHECK;

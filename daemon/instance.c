@@ -13,8 +13,8 @@
 enum {
 	ADMIN_MS = 15000,
 	CLOSE_MS = 5000,
-	PROFILES_SHARE = 60,            /* percent of memory.total for profiles, over all partitions */
-	BLOCKS_SHARE = 12,              /* percent for RocksDB's blocks */
+	PROFILES_SHARE = 60, /* percent of memory.total for profiles, over all partitions */
+	BLOCKS_SHARE = 12,   /* percent for RocksDB's blocks */
 	WRITE_BUFFER = 2 * 1024 * 1024,
 	PROFILES_LEAST = 4 * 1024 * 1024
 };
@@ -29,8 +29,7 @@ static enum seg_rc look_at_topic(struct seg_admin *admin, const char *name, bool
 	if (rc)
 		return rc;
 	if (!ret->exists)
-		return seg_error_set(err, SEG_INVALID,
-				     "topic %s does not exist: %s", name,
+		return seg_error_set(err, SEG_INVALID, "topic %s does not exist: %s", name,
 				     input ? "create it, or name the right one under sources"
 					   : "run `segmentd topics --config FILE create`");
 	return SEG_OK;
@@ -73,7 +72,8 @@ static enum seg_rc look_at_outputs(struct seg_instance *inst, struct seg_admin *
 		if (by_partition[t] && info.partitions != inst->partitions)
 			return seg_error_set(err, SEG_INVALID,
 					     "topic %s has %" PRId32 " partitions and the inputs %" PRId32
-					     ": they must be equal", names[t], info.partitions, inst->partitions);
+					     ": they must be equal",
+					     names[t], info.partitions, inst->partitions);
 	}
 	return SEG_OK;
 }
@@ -184,14 +184,15 @@ static enum seg_rc open_shard(struct seg_instance *inst, int32_t partition, cons
 	struct seg_shard_options options = {
 		.config = inst->config,
 		.sums_interval_ms = 1000,
-		.part = {
-			.env = inst->env,
-			.dir = dir,
-			.partition = partition,
-			.memory_bytes = (size_t)(memory > PROFILES_LEAST ? memory : PROFILES_LEAST),
-			.accept_config_change = inst->accept_config_change,
-			.tombstone_retention_ms = TOMBSTONE_RETENTION_MS,
-		},
+		.part =
+			{
+				.env = inst->env,
+				.dir = dir,
+				.partition = partition,
+				.memory_bytes = (size_t)(memory > PROFILES_LEAST ? memory : PROFILES_LEAST),
+				.accept_config_change = inst->accept_config_change,
+				.tombstone_retention_ms = TOMBSTONE_RETENTION_MS,
+			},
 	};
 	for (int s = 0; s < SEG_SOURCES; s++) {
 		options.topics[s] = inst->topics[s];

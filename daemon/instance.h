@@ -19,20 +19,21 @@
 #include "state/store.h"
 
 struct seg_instance {
-	const struct seg_config *config;        /* borrowed */
+	const struct seg_config *config; /* borrowed */
 	bool accept_config_change;
 	struct seg_kafka_client client;
-	struct seg_kafka_setting *settings;     /* owned */
+	struct seg_kafka_setting *settings; /* owned */
 	struct seg_kafka_watermarks *watermarks;
 	struct seg_model_feed *feed;
 	struct seg_store_env *env;
-	struct seg_meters *meters;              /* borrowed, may be NULL */
-	int32_t partitions;                     /* of every input */
+	struct seg_meters *meters; /* borrowed, may be NULL */
+	int32_t partitions;	   /* of every input */
+	int session_timeout_ms;	   /* of the workers in their group; 0: as seg_kafka_input_open() has it */
 	char cluster_id[128];
-	const char *topics[SEG_SOURCES];        /* input topics by source, borrowed from config */
+	const char *topics[SEG_SOURCES]; /* input topics by source, borrowed from config */
 
-	pthread_mutex_t lock;                   /* of what follows */
-	struct seg_shard **parked;              /* by partition: open, but in nobody's hands */
+	pthread_mutex_t lock;	   /* of what follows */
+	struct seg_shard **parked; /* by partition: open, but in nobody's hands */
 };
 
 /*

@@ -99,8 +99,7 @@ enum seg_refusal seg_intake_read(struct seg_intake *in, const struct seg_raw *ra
 {
 	in->time_ms = SEG_NO_TIME;
 	in->why.schema_id[0] = '\0';
-	enum seg_refusal refusal =
-		seg_decoder_decode(in->decoders[raw->source], raw->value, &in->event, &in->why);
+	enum seg_refusal refusal = seg_decoder_decode(in->decoders[raw->source], raw->value, &in->event, &in->why);
 	in->time_ms = in->event.time_ms;
 	if (refusal)
 		return refusal;

@@ -18,8 +18,8 @@ struct seg_intake;
 struct seg_raw {
 	enum seg_source source;
 	int32_t partition;
-	int64_t offset, timestamp_ms;   /* timestamp SEG_NO_TIME: none */
-	struct seg_str key, value;      /* ptr NULL: null */
+	int64_t offset, timestamp_ms; /* timestamp SEG_NO_TIME: none */
+	struct seg_str key, value;    /* ptr NULL: null */
 };
 
 /* partitions: of the inputs, for wrong_partition; 0: key and partition are not checked. config is borrowed until free. */

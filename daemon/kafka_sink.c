@@ -57,8 +57,8 @@ static enum seg_rc send_output(struct seg_kafka_sink *s, enum seg_config_output 
 
 static enum seg_rc sink_change(void *ctx, int32_t partition, const struct seg_change *change, struct seg_error *err)
 {
-	struct seg_txn_record record = {.topic = SEG_TOPIC_OUT_CHANGES, .partition = partition,
-					.key = change->customer_id};
+	struct seg_txn_record record = {
+		.topic = SEG_TOPIC_OUT_CHANGES, .partition = partition, .key = change->customer_id};
 	return send_output(ctx, SEG_CONFIG_SEGMENT_CHANGES, SEG_OUTPUT_CHANGE, change, &record,
 			   seg_str_from(change->event_id), change->event_time_ms, err);
 }
@@ -79,8 +79,8 @@ static enum seg_rc sink_alert(void *ctx, const struct seg_alert *alert, struct s
 	static const char *const states[] = {"raised", "escalated", "cleared"};
 	char id[ID_MAX];
 	snprintf(id, sizeof(id), "%s/%s", alert->alert_id, states[alert->state]);
-	struct seg_txn_record record = {.topic = SEG_TOPIC_OUT_ALERTS, .partition = 0,
-					.key = seg_str_from(alert->subject)};
+	struct seg_txn_record record = {
+		.topic = SEG_TOPIC_OUT_ALERTS, .partition = 0, .key = seg_str_from(alert->subject)};
 	return send_output(ctx, SEG_CONFIG_DRIFT_ALERTS, SEG_OUTPUT_ALERT, alert, &record, seg_str_from(id),
 			   alert->event_time_ms, err);
 }
@@ -114,7 +114,10 @@ static enum seg_rc sink_internal(void *ctx, enum seg_internal topic, int32_t par
 		[SEG_INTERNAL_SUMS] = SEG_TOPIC_OUT_SUMS,
 		[SEG_INTERNAL_MODEL] = SEG_TOPIC_OUT_MODEL,
 	};
-	struct seg_txn_record record = {.topic = topics[topic], .partition = partition, .key = key, .value = value,
+	struct seg_txn_record record = {.topic = topics[topic],
+					.partition = partition,
+					.key = key,
+					.value = value,
 					.want_offset = ret_ticket != NULL};
 	return produce(ctx, &record, ret_ticket, err);
 }

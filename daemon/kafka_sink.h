@@ -12,16 +12,22 @@ struct seg_kafka_sink;
 
 /* Topics of the producer, in the order of seg_txn_options.topics. */
 enum seg_output_topic {
-	SEG_TOPIC_OUT_CHANGES, SEG_TOPIC_OUT_SEGMENTS, SEG_TOPIC_OUT_ALERTS, SEG_TOPIC_OUT_DEAD_LETTERS,
-	SEG_TOPIC_OUT_CHANGELOG, SEG_TOPIC_OUT_SUMS, SEG_TOPIC_OUT_MODEL, SEG_TOPIC_OUTS
+	SEG_TOPIC_OUT_CHANGES,
+	SEG_TOPIC_OUT_SEGMENTS,
+	SEG_TOPIC_OUT_ALERTS,
+	SEG_TOPIC_OUT_DEAD_LETTERS,
+	SEG_TOPIC_OUT_CHANGELOG,
+	SEG_TOPIC_OUT_SUMS,
+	SEG_TOPIC_OUT_MODEL,
+	SEG_TOPIC_OUTS
 };
 
 /* Names by config; borrowed from it. */
 void seg_output_topics(const struct seg_config *config, const char *ret[SEG_TOPIC_OUTS]);
 
 /* config is borrowed until free. */
-enum seg_rc seg_kafka_sink_new(const struct seg_config *config, struct seg_kafka_sink **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_kafka_sink_new(const struct seg_config *config, struct seg_kafka_sink **ret,
+			       struct seg_error *err) SEG_MUST_CHECK;
 void seg_kafka_sink_free(struct seg_kafka_sink *s);
 
 /* The transaction to produce into, borrowed until changed; and the sink's interface. */

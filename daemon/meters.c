@@ -8,8 +8,8 @@ struct seg_meters {
 	struct seg_metric *plain[SEG_METERS]; /* of those without labels */
 };
 
-static const double seconds[] = {0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5,
-				 1,	2.5,	5,     10,   30,   60,	  300,	3600, 86400};
+static const double seconds[] = {0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1,  0.15, 0.25,
+				 0.5,	1,	2.5,   5,    10,   30,	  60,	300,   3600, 86400};
 
 #define BUCKETS_COUNTER NULL, 0
 #define BUCKETS_GAUGE NULL, 0

@@ -17,9 +17,9 @@ struct seg_model_feed {
 	bool started;
 	atomic_bool stop;
 	atomic_llong position;
-	pthread_mutex_t lock;           /* of what follows */
+	pthread_mutex_t lock; /* of what follows */
 	struct seg_model *model;
-	struct seg_error broken;        /* rc SEG_OK: fine */
+	struct seg_error broken; /* rc SEG_OK: fine */
 };
 
 static enum seg_rc take_model(struct seg_model_feed *f, const struct seg_kafka_message *m, struct seg_error *err)

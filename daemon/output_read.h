@@ -14,11 +14,11 @@
 
 struct seg_read_driver {
 	struct seg_str feature;
-	double value, zscore;           /* value NAN: null */
+	double value, zscore; /* value NAN: null */
 };
 
 struct seg_read_change {
-	struct seg_str customer_id, from_segment, from_name, to_segment, to_name;       /* ptr NULL: null */
+	struct seg_str customer_id, from_segment, from_name, to_segment, to_name; /* ptr NULL: null */
 	enum seg_reason reason;
 	struct seg_read_driver drivers[SEG_DRIVERS];
 	uint32_t drivers_len;

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct seg_pace {
-	double reread_per_second;       /* events of this partition that recovery re-reads in a second */
+	double reread_per_second; /* events of this partition that recovery re-reads in a second */
 	int64_t target_ms, max_interval_ms;
 };
 

@@ -9,7 +9,7 @@ enum { SEG_RECENT_LEN = 16, SEG_RECENT_TEXT = 256 };
 
 struct seg_recent;
 
-struct seg_recent *seg_recent_new(void);        /* NULL: no memory */
+struct seg_recent *seg_recent_new(void); /* NULL: no memory */
 void seg_recent_free(struct seg_recent *r);
 
 /* Cut at SEG_RECENT_TEXT - 1 bytes. */

@@ -32,12 +32,12 @@ struct replay {
 	struct seg_shard *shard;
 	struct seg_fold *fold;
 	struct seg_basis configured;
-	struct seg_model *model;        /* counted */
+	struct seg_model *model; /* counted */
 	struct seg_sink sink;
 	struct seg_summary summary;
-	int64_t now_ms;                 /* stream time; SEG_NO_TIME before the first event */
+	int64_t now_ms; /* stream time; SEG_NO_TIME before the first event */
 	int64_t next_checkpoint_ms;
-	int64_t next[SEG_SOURCES];      /* running number of a source's records: their offsets */
+	int64_t next[SEG_SOURCES]; /* running number of a source's records: their offsets */
 	int64_t cuts;
 	size_t in_commit;
 };
@@ -307,7 +307,8 @@ static enum seg_rc take_record(struct replay *r, const struct seg_file_record *r
 		return refuse(r, record, record->refusal, record->why->text, record->why->schema_id, offset, err);
 	enum seg_refusal refusal = seg_intake_clean(r->intake, record->event);
 	if (refusal)
-		return refuse(r, record, refusal, seg_intake_text(r->intake), seg_intake_schema(r->intake), offset, err);
+		return refuse(r, record, refusal, seg_intake_text(r->intake), seg_intake_schema(r->intake), offset,
+			      err);
 	return seg_shard_event(r->shard, record->event, offset, r->now_ms, NULL, err);
 }
 

@@ -14,13 +14,13 @@
 #include "config/config.h"
 
 struct seg_replay_options {
-	const struct seg_config *config;        /* borrowed until return */
+	const struct seg_config *config; /* borrowed until return */
 	const char *const *inputs;
 	size_t inputs_len;
-	const char *output;                     /* folder: empty, or made */
-	int64_t checkpoint_days;                /* 0: none */
-	int64_t until_ms;                       /* exclusive; SEG_NO_TIME: the hour after the last event */
-	bool progress;                          /* a bar on standard error */
+	const char *output;	 /* folder: empty, or made */
+	int64_t checkpoint_days; /* 0: none */
+	int64_t until_ms;	 /* exclusive; SEG_NO_TIME: the hour after the last event */
+	bool progress;		 /* a bar on standard error */
 };
 
 /* Prints the summary to out as its last line. */

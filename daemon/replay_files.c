@@ -50,7 +50,8 @@ static enum seg_rc check_empty(const char *path, struct seg_error *err)
 	enum seg_rc rc = SEG_OK;
 	for (struct dirent *e = readdir(dir); e && !rc; e = readdir(dir)) {
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			rc = seg_error_set(err, SEG_INVALID, "%s is not empty (%s): name a new folder", path, e->d_name);
+			rc = seg_error_set(err, SEG_INVALID, "%s is not empty (%s): name a new folder", path,
+					   e->d_name);
 	}
 	closedir(dir);
 	return rc;
@@ -123,7 +124,7 @@ enum seg_rc seg_replay_files_dead_letter(struct seg_replay_files *f, const struc
 /* ---- the state at an instant ---- */
 
 struct ids {
-	struct seg_str *items;          /* each owned */
+	struct seg_str *items; /* each owned */
 	size_t len, cap;
 	bool failed;
 };
@@ -180,8 +181,8 @@ static enum seg_rc write_customers(const struct seg_replay_moment *m, const char
 	bool done = false;
 	struct seg_container *to = NULL;
 	struct seg_row_scratch *scratch = malloc(sizeof(*scratch));
-	enum seg_rc rc = seg_part_scan(seg_shard_part(m->shard), 0, UINT64_MAX, SIZE_MAX, collect, &ids, &next, &done,
-				       err);
+	enum seg_rc rc =
+		seg_part_scan(seg_shard_part(m->shard), 0, UINT64_MAX, SIZE_MAX, collect, &ids, &next, &done, err);
 	if (!rc && (ids.failed || !scratch))
 		rc = seg_error_set(err, SEG_NO_MEMORY, "%s: out of memory", path);
 	if (!rc)

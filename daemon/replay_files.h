@@ -10,24 +10,24 @@
 struct seg_replay_files;
 
 /* Makes the folder if it is not there. SEG_INVALID: it is not empty. */
-enum seg_rc seg_replay_files_open(const char *folder, struct seg_replay_files **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_replay_files_open(const char *folder, struct seg_replay_files **ret,
+				  struct seg_error *err) SEG_MUST_CHECK;
 /* Closes all files; frees in any case. */
 enum seg_rc seg_replay_files_close(struct seg_replay_files *f, struct seg_error *err);
 
-enum seg_rc seg_replay_files_change(struct seg_replay_files *f, const struct seg_change *c, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_replay_files_change(struct seg_replay_files *f, const struct seg_change *c,
+				    struct seg_error *err) SEG_MUST_CHECK;
 enum seg_rc seg_replay_files_segment(struct seg_replay_files *f, const struct seg_segment_row *r,
 				     struct seg_error *err) SEG_MUST_CHECK;
-enum seg_rc seg_replay_files_alert(struct seg_replay_files *f, const struct seg_alert *a, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_replay_files_alert(struct seg_replay_files *f, const struct seg_alert *a,
+				   struct seg_error *err) SEG_MUST_CHECK;
 enum seg_rc seg_replay_files_dead_letter(struct seg_replay_files *f, const struct seg_dead_letter *d,
 					 struct seg_error *err) SEG_MUST_CHECK;
 
 /* The state at an instant. */
 struct seg_replay_moment {
 	struct seg_shard *shard;
-	const struct seg_model *model;          /* NULL: none yet */
+	const struct seg_model *model; /* NULL: none yet */
 	const struct seg_basis *configured;
 	int64_t now_ms;
 };

@@ -16,15 +16,15 @@
 #include "daemon/sink.h"
 
 struct seg_sample_slot {
-	uint64_t customer;              /* seg_hash_customer(); 0: free */
-	uint64_t content;               /* XXH3-64 of the record as committed, odd; or one of SEG_SAMPLE_… */
+	uint64_t customer; /* seg_hash_customer(); 0: free */
+	uint64_t content;  /* XXH3-64 of the record as committed, odd; or one of SEG_SAMPLE_… */
 };
 
-enum { SEG_SAMPLE_UNKNOWN = 0, SEG_SAMPLE_DUE = 2 };    /* never written, or changed since; to be written now */
+enum { SEG_SAMPLE_UNKNOWN = 0, SEG_SAMPLE_DUE = 2 }; /* never written, or changed since; to be written now */
 
 struct seg_sample {
-	uint64_t bound;                 /* sample hashes below it belong to the sample; before a model all do */
-	uint64_t old_bound;             /* records at or above `bound` and below it are to be tombstoned */
+	uint64_t bound;	    /* sample hashes below it belong to the sample; before a model all do */
+	uint64_t old_bound; /* records at or above `bound` and below it are to be tombstoned */
 	struct seg_sample_slot *slots;
 	unsigned bits;
 	size_t len;

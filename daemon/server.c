@@ -54,8 +54,10 @@ enum seg_rc seg_server_start(const struct seg_server_options *options, struct se
 		rc = seg_about_write(s->config, err);
 	if (!rc)
 		rc = seg_instance_open(s->config, s->meters, options->accept_config_change, &s->inst, err);
-	if (!rc)
+	if (!rc) {
+		s->inst->session_timeout_ms = options->session_timeout_ms;
 		rc = start_workers(s, err);
+	}
 	if (!rc)
 		rc = start_http(s, options->search_port, err);
 	if (rc) {

@@ -16,27 +16,28 @@
 #include "http/server.h"
 
 struct seg_server {
-	const struct seg_config *config;        /* borrowed */
+	const struct seg_config *config; /* borrowed */
 	struct seg_metrics *metrics;
 	struct seg_meters *meters;
 	struct seg_instance *inst;
 	struct seg_worker **workers;
 	size_t workers_len;
 	struct seg_http *http;
-	struct seg_recent *recent;              /* borrowed, may be NULL: latest changes in words */
+	struct seg_recent *recent; /* borrowed, may be NULL: latest changes in words */
 	int64_t began_mono_ms;
 	uint64_t cache_hits, cache_misses;
 };
 
 struct seg_server_options {
-	const struct seg_config *config;        /* borrowed until stop */
+	const struct seg_config *config; /* borrowed until stop */
 	bool accept_config_change;
-	bool search_port;                       /* demo: the next free port if http.listen is taken */
+	bool search_port;	/* demo: the next free port if http.listen is taken */
+	int session_timeout_ms; /* demo: see instance.h */
 	struct seg_recent *recent;
 };
 
-enum seg_rc seg_server_start(const struct seg_server_options *options, struct seg_server **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_server_start(const struct seg_server_options *options, struct seg_server **ret,
+			     struct seg_error *err) SEG_MUST_CHECK;
 
 /* A worker has failed: SEG_FATAL with why. */
 enum seg_rc seg_server_check(struct seg_server *s, struct seg_error *err) SEG_MUST_CHECK;

@@ -31,25 +31,25 @@ typedef void (*seg_evaluate_fn)(const struct seg_model *model, const struct seg_
 /* What a shard has done, for metrics and summaries. Plain counters of the owner's thread; counted when committed. */
 struct seg_shard_counts {
 	uint64_t changes[SEG_REASONS];
-	uint64_t suppressed;            /* moves that hysteresis or dwell held back */
+	uint64_t suppressed; /* moves that hysteresis or dwell held back */
 	uint64_t accepted, duplicates, identified, erased;
-	uint64_t evaluated;             /* customers, at commits */
-	uint64_t scanned;               /* customers looked at by the rolling scan and sweeps */
+	uint64_t evaluated; /* customers, at commits */
+	uint64_t scanned;   /* customers looked at by the rolling scan and sweeps */
 };
 
 struct seg_shard_options {
-	const struct seg_config *config;        /* borrowed until close */
-	struct seg_part_options part;           /* hook and ctx are the shard's and ignored here */
-	const char *topics[SEG_SOURCES];        /* of causes and births; borrowed until close */
-	size_t scan_budget;                     /* customers looked at by one prepare; 0: 5,000 */
-	int64_t sums_interval_ms;               /* least monotonic time between two publications of sums */
-	double reread_per_second;               /* until it is measured; 0: 50,000 */
-	seg_evaluate_fn evaluate;               /* NULL: seg_evaluate */
+	const struct seg_config *config; /* borrowed until close */
+	struct seg_part_options part;	 /* hook and ctx are the shard's and ignored here */
+	const char *topics[SEG_SOURCES]; /* of causes and births; borrowed until close */
+	size_t scan_budget;		 /* customers looked at by one prepare; 0: 5,000 */
+	int64_t sums_interval_ms;	 /* least monotonic time between two publications of sums */
+	double reread_per_second;	 /* until it is measured; 0: 50,000 */
+	seg_evaluate_fn evaluate;	 /* NULL: seg_evaluate */
 };
 
-enum seg_rc seg_shard_open(const struct seg_shard_options *options, struct seg_shard **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
-void seg_shard_close(struct seg_shard *shard);  /* NULL is fine */
+enum seg_rc seg_shard_open(const struct seg_shard_options *options, struct seg_shard **ret,
+			   struct seg_error *err) SEG_MUST_CHECK;
+void seg_shard_close(struct seg_shard *shard); /* NULL is fine */
 
 struct seg_part *seg_shard_part(struct seg_shard *shard);
 int32_t seg_shard_partition(const struct seg_shard *shard);
@@ -96,7 +96,7 @@ void seg_shard_flush(struct seg_shard *shard);
 bool seg_shard_is_flushed(const struct seg_shard *shard);
 
 const struct seg_stream_time *seg_shard_time(const struct seg_shard *shard);
-const struct seg_sums *seg_shard_sums(const struct seg_shard *shard);   /* complete when seg_part_recounted() */
+const struct seg_sums *seg_shard_sums(const struct seg_shard *shard); /* complete when seg_part_recounted() */
 void seg_shard_counts(const struct seg_shard *shard, struct seg_shard_counts *ret);
 /* The promotion for which every customer of this partition has been evaluated. */
 uint64_t seg_shard_swept(const struct seg_shard *shard);

@@ -8,7 +8,7 @@
 
 /* A customer who was taken out (erasure, expiry) and whose change to null goes with the next commit. */
 struct seg_leaver {
-	char *id;                       /* owned */
+	char *id; /* owned */
 	uint32_t id_len;
 	enum seg_reason reason;
 	struct seg_decision was;
@@ -20,24 +20,24 @@ struct seg_leaver {
 struct seg_leavers {
 	struct seg_leaver *items;
 	size_t len, cap;
-	size_t sealed;                  /* the first ones that the commit under way carries */
+	size_t sealed; /* the first ones that the commit under way carries */
 };
 
 /* The rolling scan: customers whose slot lies in stream time up to `done_ms` have been looked at. */
 struct seg_scan_state {
-	int64_t done_ms;                /* SEG_NO_TIME: not begun */
+	int64_t done_ms; /* SEG_NO_TIME: not begun */
 	int64_t target_ms;
-	uint64_t sweep_promotion;       /* whole sweeps have been done up to this promotion */
-	uint64_t sweep_target;          /* running sweep's promotion; 0: none runs */
-	uint64_t sweep_next;            /* hash it goes on from */
-	bool waits;                     /* the budget ended before the work did */
+	uint64_t sweep_promotion; /* whole sweeps have been done up to this promotion */
+	uint64_t sweep_target;	  /* running sweep's promotion; 0: none runs */
+	uint64_t sweep_next;	  /* hash it goes on from */
+	bool waits;		  /* the budget ended before the work did */
 };
 
 struct seg_sums_state {
-	int64_t sent_mono_ms;           /* of the last publication; SEG_NO_TIME */
-	bool resend;                    /* all pieces, not only what changed: first time, or after an abort */
-	bool sealed;                    /* the commit under way carries sums */
-	struct seg_sums_close close;    /* the one published last; clusters owned */
+	int64_t sent_mono_ms;	     /* of the last publication; SEG_NO_TIME */
+	bool resend;		     /* all pieces, not only what changed: first time, or after an abort */
+	bool sealed;		     /* the commit under way carries sums */
+	struct seg_sums_close close; /* the one published last; clusters owned */
 	struct seg_sums_close sealed_close;
 };
 
@@ -51,17 +51,17 @@ struct seg_shard {
 	seg_evaluate_fn evaluate;
 
 	struct seg_sums *sums;
-	struct seg_basis basis;         /* of the newest model used; id 0: none */
+	struct seg_basis basis; /* of the newest model used; id 0: none */
 	struct seg_sums_state publication;
 	struct seg_sample sample;
 	struct seg_scan_state scan;
 	struct seg_leavers leavers;
 
-	const struct seg_model *model;  /* while prepare or seal runs */
-	uint64_t sweep_at_prepare;      /* sweep_next before this prepare: whose hash is not below it moves by the model */
+	const struct seg_model *model; /* while prepare or seal runs */
+	uint64_t sweep_at_prepare; /* sweep_next before this prepare: whose hash is not below it moves by the model */
 	bool sweeping_at_prepare;
-	uint64_t model_version;         /* of the last seal */
-	int64_t cycle_mono_ms;          /* when the running cycle began */
+	uint64_t model_version; /* of the last seal */
+	int64_t cycle_mono_ms;	/* when the running cycle began */
 	bool cycle_runs, flush;
 	struct seg_shard_counts counts, sealed_counts;
 	struct seg_buf key, value;

@@ -82,8 +82,8 @@ static enum seg_rc send_change(struct seg_shard *shard, const struct seg_leaver 
 		.decided_at_ms = now->wall_ms,
 	};
 	if (l->has_cause)
-		change.cause = (struct seg_cause){shard->options.topics[l->source], seg_shard_partition(shard),
-						  l->offset};
+		change.cause =
+			(struct seg_cause){shard->options.topics[l->source], seg_shard_partition(shard), l->offset};
 	seg_event_id(shard->config->app, id, &birth, l->was.change_number + 1, change.event_id);
 	shard->sealed_counts.changes[l->reason]++;
 	return sink->change(sink->ctx, seg_shard_partition(shard), &change, err);
@@ -94,8 +94,8 @@ enum seg_rc seg_shard_leavers_send(struct seg_shard *shard, const struct seg_now
 {
 	for (size_t i = 0; i < shard->leavers.len; i++) {
 		const struct seg_leaver *l = &shard->leavers.items[i];
-		enum seg_rc rc = seg_sample_remove(&shard->sample, (struct seg_str){l->id, l->id_len}, sink,
-						   &shard->key, err);
+		enum seg_rc rc =
+			seg_sample_remove(&shard->sample, (struct seg_str){l->id, l->id_len}, sink, &shard->key, err);
 		if (!rc && l->was.cluster != 0)
 			rc = send_change(shard, l, now, sink, err);
 		if (rc)

@@ -10,7 +10,7 @@
 
 struct visit {
 	struct seg_shard *shard;
-	struct seg_profile **expired;   /* clones */
+	struct seg_profile **expired; /* clones */
 	size_t expired_len, expired_cap;
 	size_t seen;
 	bool sweep, failed;
@@ -104,8 +104,9 @@ static enum seg_rc scan_rolling(struct seg_shard *shard, size_t *budget, struct 
 		scan->done_ms = now;
 	if (now - scan->done_ms > interval)
 		scan->done_ms = now - interval; /* once is enough: it is the state of now that counts */
-	while (scan->done_ms < now && *budget > 0) {
-		int64_t within = scan->done_ms % interval, start = scan->done_ms - (within < 0 ? within + interval : within);
+	while (scan->done_ms<now && * budget> 0) {
+		int64_t within = scan->done_ms % interval,
+			start = scan->done_ms - (within < 0 ? within + interval : within);
 		int64_t end = start + interval < now ? start + interval : now;
 		uint64_t from = slot_of(scan->done_ms, interval);
 		uint64_t to = end == start + interval ? UINT64_MAX : slot_of(end, interval) - 1;

@@ -65,8 +65,8 @@ static enum seg_rc send_pieces(struct seg_shard *shard, struct seg_sums_close *c
 			continue;
 		close->clusters[close->clusters_len++] = cluster;
 		for (size_t j = i; j < len && !changed; j++)
-			changed = seg_sums_at(shard->sums, j)->cluster == cluster &&
-				  seg_sums_at(shard->sums, j)->changed;
+			changed =
+				seg_sums_at(shard->sums, j)->cluster == cluster && seg_sums_at(shard->sums, j)->changed;
 		if (!changed)
 			continue;
 		enum seg_rc rc = send_piece(shard, cluster, false, close->sequence, sink, err);

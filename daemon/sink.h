@@ -27,8 +27,8 @@ struct seg_sink {
 
 /* The moment, as handed in: from the clocks in run, from stream time in replay. */
 struct seg_now {
-	int64_t wall_ms;   /* since 1970-01-01 UTC */
-	int64_t mono_ms;   /* monotonic */
+	int64_t wall_ms; /* since 1970-01-01 UTC */
+	int64_t mono_ms; /* monotonic */
 };
 
 #endif

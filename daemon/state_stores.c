@@ -142,8 +142,10 @@ enum seg_rc seg_state_for_each_store(const char *dir, seg_state_store_fn fn, voi
 	}
 	free(names);
 	if (!rc && !any)
-		rc = seg_error_set(err, SEG_NOT_FOUND, "%s: no stores of segmentd are here; give data_dir of the "
-						       "configuration", dir);
+		rc = seg_error_set(err, SEG_NOT_FOUND,
+				   "%s: no stores of segmentd are here; give data_dir of the "
+				   "configuration",
+				   dir);
 	return rc;
 }
 

@@ -13,13 +13,13 @@
 #include "daemon/sink.h"
 
 struct seg_stream_time {
-	int64_t now_ms;                         /* SEG_NO_TIME: no event yet */
-	int64_t max_ms[SEG_SOURCES];            /* greatest event time seen; SEG_NO_TIME */
-	bool read[SEG_SOURCES];                 /* sources that are configured */
+	int64_t now_ms;		     /* SEG_NO_TIME: no event yet */
+	int64_t max_ms[SEG_SOURCES]; /* greatest event time seen; SEG_NO_TIME */
+	bool read[SEG_SOURCES];	     /* sources that are configured */
 	bool at_end[SEG_SOURCES];
-	int64_t base_ms, base_mono_ms;          /* stream time, and the monotonic clock when it was that */
-	bool restored;                          /* the base is the cut's, until all topics are found at their ends */
-	bool idle;                              /* all sources read are at their ends */
+	int64_t base_ms, base_mono_ms; /* stream time, and the monotonic clock when it was that */
+	bool restored;		       /* the base is the cut's, until all topics are found at their ends */
+	bool idle;		       /* all sources read are at their ends */
 };
 
 /* read: which sources there are. */

@@ -14,7 +14,7 @@ struct seg_summary {
 	uint64_t events, accepted, duplicates, customers, alerts;
 	uint64_t changes[SEG_REASONS];
 	uint64_t dead_letters[SEG_REFUSALS];
-	const struct seg_model *model;          /* NULL: none; borrowed */
+	const struct seg_model *model; /* NULL: none; borrowed */
 	struct seg_quality quality;
 	double seconds;
 };

@@ -8,13 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum {
-	POLL_MAX = 1000,
-	IDLE_POLL_MS = 50,
-	RECOVER_POLL_MS = 20,
-	FINISH_MS = 20000,
-	CLOSE_MS = 10000
-};
+enum { POLL_MAX = 1000, IDLE_POLL_MS = 50, RECOVER_POLL_MS = 20, FINISH_MS = 20000, CLOSE_MS = 10000 };
 
 struct seg_now seg_worker_now(void)
 {
@@ -124,6 +118,7 @@ static enum seg_rc begin(struct seg_worker *w, struct seg_error *err)
 		.instance_id = w->id,
 		.topics = topics,
 		.topics_len = w->topics_len,
+		.session_timeout_ms = w->inst->session_timeout_ms,
 		.events = {seg_worker_assigned, seg_worker_revoked, w},
 	};
 	enum seg_rc rc = seg_kafka_sink_new(w->config, &w->sink, err);

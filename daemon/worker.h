@@ -13,22 +13,26 @@
 #include "segmenter/learner.h"
 
 /* What a partition number is doing; who moves it on: see the table in worker_lane.c. */
-#define SEG_LANE_TABLE(X)                                                                                             \
-	X(NEW, "new", "assigned; the group's offsets and the logs' ends are asked for")                               \
-	X(CHANGELOG, "recovering", "the changelog is read")                                                           \
-	X(INPUTS, "recovering", "the inputs since replay_from are read again")                                        \
-	X(MODEL, "waiting", "state is right; waits for the model version that the last cut needs")                    \
+#define SEG_LANE_TABLE(X)                                                                                              \
+	X(NEW, "new", "assigned; the group's offsets and the logs' ends are asked for")                                \
+	X(CHANGELOG, "recovering", "the changelog is read")                                                            \
+	X(INPUTS, "recovering", "the inputs since replay_from are read again")                                         \
+	X(MODEL, "waiting", "state is right; waits for the model version that the last cut needs")                     \
 	X(RUNNING, "running", "records are taken in and committed")
 
 enum seg_lane_state {
 #define X(id, name, text) SEG_LANE_##id,
 	SEG_LANE_TABLE(X)
 #undef X
-	SEG_LANE_STATES
+		SEG_LANE_STATES
 };
 
 enum seg_worker_state {
-	SEG_WORKER_STARTING, SEG_WORKER_RUNNING, SEG_WORKER_STOPPING, SEG_WORKER_STOPPED, SEG_WORKER_FAILED,
+	SEG_WORKER_STARTING,
+	SEG_WORKER_RUNNING,
+	SEG_WORKER_STOPPING,
+	SEG_WORKER_STOPPED,
+	SEG_WORKER_FAILED,
 	SEG_WORKER_STATES
 };
 extern const char *const seg_worker_state_names[SEG_WORKER_STATES];
@@ -37,11 +41,11 @@ extern const char *const seg_lane_state_names[SEG_LANE_STATES];
 struct seg_lane_status {
 	int32_t partition;
 	enum seg_lane_state state;
-	int64_t lag;                    /* records of all sources not yet read, as of the last look; -1: unknown */
-	int64_t stream_time_ms;         /* SEG_NO_TIME */
+	int64_t lag;		/* records of all sources not yet read, as of the last look; -1: unknown */
+	int64_t stream_time_ms; /* SEG_NO_TIME */
 	uint64_t seq, customers;
-	int64_t remaining;              /* recovering: records still to read in this phase */
-	double seconds_left;            /* estimated; NAN: unknown */
+	int64_t remaining;   /* recovering: records still to read in this phase */
+	double seconds_left; /* estimated; NAN: unknown */
 };
 
 struct seg_drift_status {
@@ -59,24 +63,24 @@ struct seg_fold_status {
 /* As of the worker's last look at itself (a few times a second). lanes: caller frees. */
 struct seg_worker_status {
 	enum seg_worker_state state;
-	bool fold;                      /* owns <app>-model-sums */
+	bool fold; /* owns <app>-model-sums */
 	uint64_t cache_hits, cache_misses, cache_bytes, store_bytes, cycles;
-	int64_t beat_mono_ms;           /* the thread was last seen moving */
-	int64_t busy_since_ms;          /* a call into the producer that has not come back; 0: none */
+	int64_t beat_mono_ms;  /* the thread was last seen moving */
+	int64_t busy_since_ms; /* a call into the producer that has not come back; 0: none */
 	struct seg_shard_counts counts;
 	uint64_t dead_letters[SEG_REFUSALS];
 	uint64_t events;
-	struct seg_quality quality;     /* fold: of its model on its sample, every few seconds; else sample is 0 */
+	struct seg_quality quality; /* fold: of its model on its sample, every few seconds; else sample is 0 */
 	struct seg_lane_status *lanes;
 	size_t lanes_len;
-	char error[512];                /* FAILED: why */
+	char error[512]; /* FAILED: why */
 };
 
 struct seg_worker;
 
 /* Starts the thread. inst is borrowed until join. */
-enum seg_rc seg_worker_start(struct seg_instance *inst, unsigned index, struct seg_worker **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_worker_start(struct seg_instance *inst, unsigned index, struct seg_worker **ret,
+			     struct seg_error *err) SEG_MUST_CHECK;
 
 /* Asks for a clean stop: commit, finish the checkpoint (at most 20 s), release. Returns at once. */
 void seg_worker_stop(struct seg_worker *w);

@@ -142,8 +142,7 @@ static void park(struct seg_worker *w, struct seg_lane *lane, bool drop)
 	free(lane);
 }
 
-enum seg_rc seg_worker_revoked(void *ctx, const struct seg_position *list, size_t len, bool lost,
-			       struct seg_error *err)
+enum seg_rc seg_worker_revoked(void *ctx, const struct seg_position *list, size_t len, bool lost, struct seg_error *err)
 {
 	struct seg_worker *w = ctx;
 	enum seg_rc rc = SEG_OK;

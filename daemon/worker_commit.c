@@ -127,8 +127,8 @@ static enum seg_rc aborted(struct commit *c, struct seg_error *err)
 		for (int s = 0; !rc && s < SEG_SOURCES; s++) {
 			int64_t next = seg_part_next(seg_shard_part(lane->shard), (enum seg_source)s);
 			if (w->topic_of[s] >= 0 && next >= 0)
-				list[len++] = (struct seg_position){.topic = (uint32_t)w->topic_of[s], .partition = p,
-								    .offset = next};
+				list[len++] = (struct seg_position){
+					.topic = (uint32_t)w->topic_of[s], .partition = p, .offset = next};
 		}
 	}
 	if (!rc && len > 0)

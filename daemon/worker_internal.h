@@ -16,7 +16,7 @@ struct seg_lane {
 	int32_t partition;
 	enum seg_lane_state state;
 	struct seg_shard *shard;
-	int64_t again_mono_ms;                  /* NEW: not before this */
+	int64_t again_mono_ms; /* NEW: not before this */
 
 	/* recovery */
 	int64_t changelog_from, changelog_high;
@@ -25,13 +25,13 @@ struct seg_lane {
 	int64_t from[SEG_SOURCES], to[SEG_SOURCES];
 	uint32_t input_stream[SEG_SOURCES];
 	bool input_open[SEG_SOURCES];
-	int64_t input_low[SEG_SOURCES];         /* log starts */
+	int64_t input_low[SEG_SOURCES]; /* log starts */
 	int64_t began_mono_ms, phase_mono_ms, reported_mono_ms;
-	uint64_t reread;                        /* records of the phase so far */
+	uint64_t reread; /* records of the phase so far */
 
 	/* running */
-	bool paused[SEG_SOURCES];               /* for being too far ahead */
-	bool sealed;                            /* takes part in the commit under way */
+	bool paused[SEG_SOURCES]; /* for being too far ahead */
+	bool sealed;		  /* takes part in the commit under way */
 	uint32_t cut_ticket;
 };
 
@@ -41,7 +41,7 @@ struct seg_mismatch {
 	bool stopped;
 };
 
-struct seg_latencies {                          /* Kafka timestamps of the records since the last commit */
+struct seg_latencies { /* Kafka timestamps of the records since the last commit */
 	int64_t *items;
 	size_t len, cap;
 };
@@ -50,46 +50,46 @@ struct seg_worker {
 	struct seg_instance *inst;
 	const struct seg_config *config;
 	unsigned index;
-	char id[512];                           /* transactional id, group instance id */
+	char id[512]; /* transactional id, group instance id */
 	pthread_t thread;
 	atomic_bool stop, refit;
 
 	struct seg_txn *txn;
 	struct seg_kafka_input *input;
-	struct seg_kafka_reader *reader;        /* of recovery; NULL: none needed yet */
+	struct seg_kafka_reader *reader; /* of recovery; NULL: none needed yet */
 	struct seg_kafka_sink *sink;
 	struct seg_intake *intake;
 
-	uint32_t topics_len;                    /* of the input: sources that are read, then the sums */
+	uint32_t topics_len; /* of the input: sources that are read, then the sums */
 	enum seg_source source_of[SEG_SOURCES + 1];
-	int topic_of[SEG_SOURCES];              /* -1: not read */
+	int topic_of[SEG_SOURCES]; /* -1: not read */
 	uint32_t sums_topic;
 
-	struct seg_lane **lanes;                /* [partitions]; NULL: not ours */
+	struct seg_lane **lanes; /* [partitions]; NULL: not ours */
 	struct seg_mismatch mismatch[SEG_SOURCES];
 
-	struct seg_fold *fold;                  /* NULL: not ours */
-	bool fold_ready;                        /* all of <app>-model-sums taken in */
+	struct seg_fold *fold; /* NULL: not ours */
+	bool fold_ready;       /* all of <app>-model-sums taken in */
 	bool fold_begun;
-	int64_t fold_high, fold_model_high;     /* ends when it was assigned; -1: not asked yet */
+	int64_t fold_high, fold_model_high; /* ends when it was assigned; -1: not asked yet */
 
 	int64_t committed_mono_ms, first_mono_ms; /* last commit; first record since then, 0: none */
-	size_t events, bytes;                   /* since the last commit */
-	bool behind;                            /* the last poll came back full */
+	size_t events, bytes;			  /* since the last commit */
+	bool behind;				  /* the last poll came back full */
 	struct seg_latencies latencies;
-	struct seg_error failed;                /* in a callback */
-	bool recreate;                          /* outcome unknown or fenced: the producer is to be made anew */
+	struct seg_error failed; /* in a callback */
+	bool recreate;		 /* outcome unknown or fenced: the producer is to be made anew */
 
-	int64_t looked_mono_ms;                 /* status last made */
+	int64_t looked_mono_ms; /* status last made */
 	int64_t lag_mono_ms, quality_mono_ms;
 	struct seg_quality quality;
-	int64_t judged_mono_ms;                 /* the fold's status last made */
-	struct seg_shard_counts past;           /* of lanes that were given back */
+	int64_t judged_mono_ms;	      /* the fold's status last made */
+	struct seg_shard_counts past; /* of lanes that were given back */
 	uint64_t past_hits, past_misses, past_cycles;
 	uint64_t dead_letters[SEG_REFUSALS], records;
 
 	pthread_mutex_t lock;
-	struct seg_worker_status status;        /* guarded, as what follows */
+	struct seg_worker_status status; /* guarded, as what follows */
 	struct seg_fold_status fold_status;
 	bool has_fold_status;
 	atomic_llong beat_mono_ms;
@@ -118,8 +118,8 @@ void seg_lane_progress(const struct seg_worker *w, const struct seg_lane *lane, 
 void seg_lane_reset(struct seg_worker *w, struct seg_lane *lane);
 
 /* worker_records.c */
-enum seg_rc seg_worker_take_batch(struct seg_worker *w, const struct seg_kafka_batch *batch, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_worker_take_batch(struct seg_worker *w, const struct seg_kafka_batch *batch,
+				  struct seg_error *err) SEG_MUST_CHECK;
 enum seg_rc seg_worker_balance(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
 
 /* worker_fold.c */

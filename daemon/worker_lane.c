@@ -78,8 +78,8 @@ static enum seg_rc ask_group(struct seg_worker *w, struct seg_lane *lane, struct
 		if (!reads(w, s))
 			continue;
 		of[len] = (enum seg_source)s;
-		list[len++] = (struct seg_position){.topic = (uint32_t)w->topic_of[s], .partition = lane->partition,
-						    .offset = -1};
+		list[len++] = (struct seg_position){
+			.topic = (uint32_t)w->topic_of[s], .partition = lane->partition, .offset = -1};
 	}
 	enum seg_rc rc = seg_kafka_input_committed(w->input, list, len, ASK_MS, err);
 	if (rc)
@@ -99,9 +99,9 @@ static enum seg_rc ask_group(struct seg_worker *w, struct seg_lane *lane, struct
 static enum seg_rc ask_logs(struct seg_worker *w, struct seg_lane *lane, struct seg_recovery *facts,
 			    struct seg_error *err)
 {
-	enum seg_rc rc = seg_kafka_watermarks_query(w->inst->watermarks, w->config->internals.changelog,
-						    lane->partition, ASK_MS, &facts->changelog_low,
-						    &facts->changelog_high, err);
+	enum seg_rc rc =
+		seg_kafka_watermarks_query(w->inst->watermarks, w->config->internals.changelog, lane->partition, ASK_MS,
+					   &facts->changelog_low, &facts->changelog_high, err);
 	for (int s = 0; !rc && s < SEG_SOURCES; s++) {
 		int64_t high;
 		facts->input_low[s] = lane->input_low[s] = -1;
@@ -146,8 +146,9 @@ static enum seg_rc begin_changelog(struct seg_worker *w, struct seg_lane *lane, 
 	if (from < facts->changelog_low)
 		from = facts->changelog_low; /* compaction has taken what lay before */
 	lane->changelog_from = from;
-	seg_log(SEG_LOG_INFO, "recovery_begins", "partition=%" PRId32 " changelog_from=%" PRId64 " changelog_to=%" PRId64,
-		lane->partition, from, lane->changelog_high);
+	seg_log(SEG_LOG_INFO, "recovery_begins",
+		"partition=%" PRId32 " changelog_from=%" PRId64 " changelog_to=%" PRId64, lane->partition, from,
+		lane->changelog_high);
 	if (from >= lane->changelog_high)
 		return changelog_read(w, lane, err);
 	rc = open_reader(w, err);
@@ -278,7 +279,8 @@ static enum seg_rc take_changelog(struct seg_worker *w, struct seg_lane *lane, e
 	if (event == SEG_STREAM_GONE)
 		return seg_error_set(err, SEG_INVALID,
 				     "partition %" PRId32 ": the changelog cannot be read from offset %" PRId64
-				     ": see that it is compacted, not deleted", lane->partition, lane->changelog_from);
+				     ": see that it is compacted, not deleted",
+				     lane->partition, lane->changelog_from);
 	if (event == SEG_STREAM_RECORD && m->offset < lane->changelog_high) {
 		rc = seg_part_take(seg_shard_part(lane->shard), m->key, m->value, m->offset, err);
 		if (rc == SEG_CORRUPT && !seg_part_is_rebuilding(seg_shard_part(lane->shard))) {
@@ -324,8 +326,8 @@ static enum seg_rc take_input(struct seg_worker *w, struct seg_lane *lane, enum 
 		return seg_error_set(err, SEG_INVALID,
 				     "partition %" PRId32 ": %s no longer reaches back to offset %" PRId64
 				     ", from which it must be read again: keep inputs longer than recovery needs; this "
-				     "partition can only start over with its topics reset", lane->partition,
-				     w->inst->topics[source], lane->from[source]);
+				     "partition can only start over with its topics reset",
+				     lane->partition, w->inst->topics[source], lane->from[source]);
 	}
 	if (rc)
 		return seg_error_wrap(err, rc, "re-reading %s/%" PRId32 ", offset %" PRId64, w->inst->topics[source],
@@ -371,7 +373,8 @@ static enum seg_rc step_model(struct seg_worker *w, struct seg_lane *lane, struc
 			continue;
 		if (seg_part_next(part, (enum seg_source)s) < 0)
 			seg_part_set_start(part, (enum seg_source)s, lane->input_low[s]);
-		list[len++] = (struct seg_position){.topic = (uint32_t)w->topic_of[s], .partition = lane->partition,
+		list[len++] = (struct seg_position){.topic = (uint32_t)w->topic_of[s],
+						    .partition = lane->partition,
 						    .offset = seg_part_next(part, (enum seg_source)s)};
 	}
 	enum seg_rc rc = seg_kafka_input_resume(w->input, list, len, err);

@@ -51,8 +51,9 @@ static enum seg_rc send_dead_letter(struct seg_worker *w, enum seg_source source
 		letter.schema_id.ptr = NULL;
 	w->dead_letters[refusal]++;
 	seg_metric_inc(seg_meter_labelled(w->inst->meters, SEG_METER_DEAD_LETTERS, letter.reason, NULL), 1);
-	seg_log_limited(&limit, SEG_LOG_WARN, "dead_letter", "topic=%s partition=%" PRId32 " offset=%" PRId64 " reason=%s",
-			letter.topic, letter.partition, letter.offset, letter.reason);
+	seg_log_limited(&limit, SEG_LOG_WARN, "dead_letter",
+			"topic=%s partition=%" PRId32 " offset=%" PRId64 " reason=%s", letter.topic, letter.partition,
+			letter.offset, letter.reason);
 	const struct seg_sink *sink = seg_kafka_sink_interface(w->sink);
 	return sink->dead_letter(sink->ctx, &letter, err);
 }
@@ -65,8 +66,10 @@ static void watch_mismatch(struct seg_worker *w, enum seg_source source, enum se
 	if (mm->wrong > SEG_MISMATCH_MOST && !mm->stopped) {
 		mm->stopped = true;
 		seg_log(SEG_LOG_ERROR, "source_stopped",
-			"source=%s topic=%s text=\"more than 1 %% of 1,000 records have a key that is not the customer id or lie "
-			"in another partition than their key's: give the topic's producers partitioner murmur2_random and the "
+			"source=%s topic=%s text=\"more than 1 %% of 1,000 records have a key that is not the customer "
+			"id or lie "
+			"in another partition than their key's: give the topic's producers partitioner murmur2_random "
+			"and the "
 			"customer id as key, then restart\"",
 			seg_source_names[source], w->inst->topics[source]);
 	}
@@ -146,7 +149,8 @@ static enum seg_rc balance_lane(struct seg_worker *w, struct seg_lane *lane, str
 			continue;
 		int64_t ahead = seg_stream_time_ahead(seg_shard_time(lane->shard), (enum seg_source)s);
 		bool stopped = w->mismatch[s].stopped;
-		struct seg_position at = {.topic = (uint32_t)w->topic_of[s], .partition = lane->partition, .offset = -1};
+		struct seg_position at = {
+			.topic = (uint32_t)w->topic_of[s], .partition = lane->partition, .offset = -1};
 		enum seg_rc rc = SEG_OK;
 		if (!lane->paused[s] && (ahead > most || stopped)) {
 			rc = seg_kafka_input_pause(w->input, &at, 1, err);
