@@ -13,8 +13,13 @@ struct engine;
 struct engine *engine_open(struct world *w, struct seg_store_env *env, const char *dir, size_t memory_bytes);
 void engine_close(struct engine *e);
 struct seg_part *engine_part(struct engine *e);
-/* Recovered: the sums begin anew. */
+/* Memory is about to be dropped by a recovery. */
+void engine_drop(struct engine *e);
+/* Recovered, or found to be current: work goes on. */
 void engine_started(struct engine *e);
+void engine_refused(struct engine *e, enum seg_source source, int64_t offset);
+/* The end of a source's log, past markers. */
+void engine_end(struct engine *e, enum seg_source source, int64_t next);
 
 /* *ret_erased: somebody was taken out. */
 enum seg_rc engine_event(struct engine *e, const struct seg_event *event, int64_t offset, bool *ret_erased);

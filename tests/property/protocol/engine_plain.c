@@ -78,6 +78,21 @@ struct seg_part *engine_part(struct engine *e)
 
 void engine_started(struct engine *e)
 {
+	(void)e;
+}
+
+void engine_refused(struct engine *e, enum seg_source source, int64_t offset)
+{
+	seg_part_advance(e->part, source, offset + 1);
+}
+
+void engine_end(struct engine *e, enum seg_source source, int64_t next)
+{
+	seg_part_advance(e->part, source, next);
+}
+
+void engine_drop(struct engine *e)
+{
 	e->sums = (struct sums){0, 0};
 	e->leavers_len = e->leavers_sealed = 0;
 }

@@ -96,15 +96,19 @@ static struct seg_recovery facts_of(const struct history *h, const struct seg_gr
 	return f;
 }
 
-static void recover(struct history *h, struct seg_part *part, const struct seg_group *group, int64_t high)
+static void recover(struct history *h, struct engine *engine, const struct seg_group *group, int64_t high)
 {
+	struct seg_part *part = engine_part(engine);
 	struct seg_recovery facts = facts_of(h, group, high);
 	int64_t from, rfrom[SEG_SOURCES], rto[SEG_SOURCES];
 	int64_t end = SEG_MUTANT(LSO) && world_lso(&h->w) < high ? world_lso(&h->w) : high;
 	struct seg_error err = {SEG_OK, ""};
 	bool warn;
 	char why[256];
-	enum seg_rc rc = seg_part_recover(part, &facts, &from, why, &err);
+	enum seg_rc rc;
+
+	engine_drop(engine);
+	rc = seg_part_recover(part, &facts, &from, why, &err);
 
 	if (rc != SEG_OK)
 		violation(&h->w, "recover: %s", err.text);
@@ -117,7 +121,7 @@ static void recover(struct history *h, struct seg_part *part, const struct seg_g
 		rc = seg_part_take(part, r->key, r->value, r->offset, &err);
 		if (rc != SEG_OK)
 			violation(&h->w, "take: %s", err.text);
-		if (part != (h->probe ? engine_part(h->probe) : NULL))
+		if (engine != h->probe)
 			maybe_crash(h, .03);
 	}
 	rc = seg_part_taken(part, rfrom, rto, &warn, &err);
@@ -190,14 +194,15 @@ static void assign(struct history *h, struct worker *k)
 		k->engine = engine_open(w, h->env, k->dir, k->memory_bytes);
 		k->cycles = 0;
 	} else if (seg_part_is_current(engine_part(k->engine), &group)) {
-		return; /* it came back, and nobody else has committed since */
+		engine_started(k->engine); /* it came back, and nobody else has committed since */
+		return;
 	}
 	if (!SEG_MUTANT(LSO))
 		for (size_t i = 0; i < w->txns_len; i++)
 			if (txn_is_open(w->txns[i]) && w->txns[i]->first >= 0 && w->txns[i]->first < high)
 				world_resolve(w, w->txns[i]); /* a read_committed reader waits here */
 	k->dead_len = k->erased_len = 0;
-	recover(h, engine_part(k->engine), &group, high);
+	recover(h, k->engine, &group, high);
 	start_sources(engine_part(k->engine));
 	engine_started(k->engine);
 	check_part(w, engine_part(k->engine), "after recovery:");
@@ -215,7 +220,7 @@ static void virtual_recovery(struct history *h, const char *dir, size_t n)
 	h->counts->virtual_recoveries++;
 	snprintf(what, sizeof what, "virtual recovery (%s):", dir ? dir : "no store");
 	h->probe = engine_open(&h->w, h->env, "virtual", chance(&h->w, .5) ? 1 : (size_t)1 << 20);
-	recover(h, engine_part(h->probe), &h->w.group, h->w.log_end);
+	recover(h, h->probe, &h->w.group, h->w.log_end);
 	check_part(&h->w, engine_part(h->probe), what);
 	engine_close(h->probe);
 	h->probe = NULL;
@@ -261,12 +266,12 @@ static void poll_source(struct history *h, struct worker *k, enum seg_source s)
 
 	if (!in) {
 		if (chance(&h->w, .3))
-			seg_part_advance(part, s, h->w.end[s]); /* the end of the partition, past a marker */
+			engine_end(k->engine, s, h->w.end[s]); /* the end of the partition, past a marker */
 		return;
 	}
 	h->counts->events++;
 	if (in->kind == IN_BAD) {
-		seg_part_advance(part, s, in->offset + 1);
+		engine_refused(k->engine, s, in->offset);
 		need(&h->w, k->dead_len < 64 && k->erased_len < 8, "the harness has no room");
 		k->dead[k->dead_len++] = (struct dead_letter){s, in->offset};
 		return;

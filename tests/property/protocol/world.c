@@ -19,6 +19,7 @@ void world_init(struct world *w, uint64_t seed)
 	for (int s = 0; s < SEG_SOURCES; s++)
 		w->group.next[s] = -1;
 	w->truth_of = UINT64_MAX;
+	w->wall_ms = 1700000010000; /* after all events */
 	w->retention_ms = chance(w, .4) ? between(w, 3, 10) : between(w, 10, 100);
 	world_change(w);
 }
