@@ -1,7 +1,7 @@
 // Asks for /api/v1/status once a second and shows it. Only textContent is ever set: what the daemon tells is text.
 "use strict";
 
-const POLL_MS = 1000, HIDDEN_POLL_MS = 5000, TIMEOUT_MS = 4000, HISTORY = 60;
+const POLL_MS = 1000, HIDDEN_POLL_MS = 5000, TIMEOUT_MS = 4000, HISTORY = 60, LATEST = 10, DRIFT = 12;
 const REVISIONS = 2 ** 32; // model_version = promotion * 2^32 + revision
 const PSI_WARNING = 0.1, PSI_CRITICAL = 0.25;
 
@@ -11,6 +11,7 @@ const percent = new Intl.NumberFormat("en", {style: "percent", minimumFractionDi
 const fine = new Intl.NumberFormat("en", {minimumFractionDigits: 3, maximumFractionDigits: 3});
 
 const rates = [];
+const recoveries = new Map(); // partition and phase: the most that was left, for a bar
 let last = null; // the status before, for events per second
 let answeredAt = 0;
 
@@ -114,7 +115,7 @@ function showSegments(status) {
 }
 
 function showLatest(status) {
-	const list = $("latest"), changes = status.latest_changes || [];
+	const list = $("latest"), changes = (status.latest_changes || []).slice(0, LATEST);
 	while (list.children.length > changes.length)
 		list.lastChild.remove();
 	changes.forEach((text, i) => {
@@ -127,17 +128,30 @@ function showLatest(status) {
 		}
 		const cut = text.indexOf(", because ");
 		setText(item.firstChild, cut < 0 ? text : text.slice(0, cut));
-		setText(item.lastChild, cut < 0 ? "" : text.slice(cut));
+		setText(item.lastChild, cut < 0 ? "" : words(text.slice(cut)));
 	});
 	$("latest-empty").hidden = changes.length > 0;
 }
 
 function partitionState(partition) {
-	const recovery = partition.recovery;
+	const recovery = partition.recovery, running = partition.state === "running";
 	if (!recovery)
-		return words(partition.state);
+		return {text: words(partition.state), kind: running ? "level-good" : "level-wait"};
 	const left = typeof recovery.seconds_left === "number" ? `, about ${duration(recovery.seconds_left)}` : "";
-	return `${words(partition.state)}: ${recovery.phase}, ${plural(recovery.remaining, "record")} left${left}`;
+	const text = `${words(partition.state)}: ${recovery.phase}, ${plural(recovery.remaining, "record")} left${left}`;
+	const key = `${partition.partition} ${recovery.phase}`;
+	const most = Math.max(recoveries.get(key) || 0, recovery.remaining, 1);
+	recoveries.set(key, most);
+	return {text, kind: "level-wait", bar: 1 - recovery.remaining / most, colour: 2};
+}
+
+// Bars of recoveries that are over are forgotten: the next one begins anew.
+function forgetRecoveries(rows) {
+	const now = new Set(rows.filter(([, p]) => p.recovery).map(([, p]) => `${p.partition} ${p.recovery.phase}`));
+	for (const key of recoveries.keys()) {
+		if (!now.has(key))
+			recoveries.delete(key);
+	}
 }
 
 function showPartitions(status) {
@@ -147,9 +161,10 @@ function showPartitions(status) {
 			rows.push([worker, partition]);
 	}
 	rows.sort((a, b) => a[1].partition - b[1].partition);
+	forgetRecoveries(rows);
 	fillTable("partitions", rows.map(([worker, partition]) => [
 		{text: String(partition.partition), kind: "num"},
-		{text: partitionState(partition), kind: partition.state === "running" ? "level-good" : "level-wait"},
+		partitionState(partition),
 		{text: number(partition.lag), kind: "num"},
 		{text: streamTime(partition.stream_time_ms).join(" ").trim()},
 		{text: number(partition.customers), kind: "num"},
@@ -158,14 +173,27 @@ function showPartitions(status) {
 	]));
 }
 
+// "segment:s4/feature:monetary" as "lapsing high-value: monetary".
+function subjectWords(subject, segments) {
+	if (subject === "shares")
+		return "sizes of segments";
+	return subject.split("/").map((part) => {
+		const [kind, name] = [part.slice(0, part.indexOf(":")), part.slice(part.indexOf(":") + 1)];
+		const segment = kind === "segment" && (segments || []).find((one) => one.segment_id === name);
+		return segment ? segment.name : name;
+	}).join(": ");
+}
+
 function showDrift(status) {
 	const subjects = (status.drift || []).filter((row) => typeof row.psi === "number").sort((a, b) => b.psi - a.psi);
 	$("drift-card").hidden = subjects.length === 0;
-	fillTable("drift", subjects.map(({subject, psi}) => {
+	setText($("drift-note"), "population stability index" + (subjects.length > DRIFT ?
+		`, the ${DRIFT} highest of ${subjects.length}` : ""));
+	fillTable("drift", subjects.slice(0, DRIFT).map(({subject, psi}) => {
 		const [level, kind, colour] = psi >= PSI_CRITICAL ? ["critical", "level level-bad", 4] :
 			psi >= PSI_WARNING ? ["warning", "level level-wait", 2] : ["stable", "level level-good", 1];
 		return [
-			{text: subject, bar: psi / PSI_CRITICAL, colour},
+			{text: subjectWords(subject, status.segments), bar: psi / PSI_CRITICAL, colour},
 			{text: level, kind},
 			{text: fine.format(psi), kind: "num"},
 		];

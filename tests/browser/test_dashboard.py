@@ -120,14 +120,15 @@ class Dashboard(unittest.TestCase):
         self.assertEqual(page.run(rows("reasons")),
                          [["first", "4,338"], ["behaviour", "2,120"], ["time", "961"], ["model", "77"]])
         self.assertEqual(page.run(rows("letters")), [["missing field", "3,710"], ["unknown currency", "4"]])
-        self.assertEqual(page.run(rows("drift")), [["shares", "critical", "0.270"],
-                         ["segment:s4/feature:monetary", "warning", "0.140"], ["feature:frequency", "stable", "0.031"]])
+        self.assertEqual(page.run(rows("drift")), [
+            ["sizes of segments", "critical", "0.270"], ["lapsing high-value: monetary", "warning", "0.140"],
+            ["frequency", "stable", "0.031"]])
         self.assertEqual([row[:3] for row in page.run(rows("partitions"))], [
             ["0", "running", "12"], ["1", "recovering: inputs, 18,200 records left, about 6 s", "40,211"],
             ["2", "waiting", "–"], ["3", "running", "0"]])
         self.assertEqual(page.run(rows("partitions"))[0][3:], ["2011-12-09 12:50 UTC", "1,102", "8,123", "0"])
         self.assertEqual(page.run("[...document.querySelectorAll('#latest li')].map(li => li.textContent)"),
-                         STATUS["latest_changes"])
+                         [line.replace("recency_days", "recency days") for line in STATUS["latest_changes"]])
         for selector, wanted in {"#changes": "7,496", "#dead": "3,714", "#model": "v3", "#model-note": "revision 17",
                                  "#time": "2011-12-09", "#time-note": "12:50 UTC", "#state": "Running",
                                  "#instance": "shop-1 · segmentd 0.1.0 · up 1 h 2 min",
@@ -153,6 +154,23 @@ class Dashboard(unittest.TestCase):
         # Started anew: no rate can be told from one status, and none below zero.
         self.daemon.tell(events=5, uptime_s=1)
         page.wait(text("#rate") + " === '–'")
+        self.assertEqual(page.complaints(), [])
+
+    def test_recovery_moves_its_bar(self):
+        page = self.shown()
+        workers = copy.deepcopy(STATUS["workers"])
+        recovery = workers[0]["partitions"][1]["recovery"]
+        bar = "parseFloat(document.querySelector('#partitions .fill').style.width)"
+        self.assertEqual(page.run(bar), 0)
+        recovery.update(remaining=4550, seconds_left=None)
+        self.daemon.tell(workers=workers)
+        page.wait(bar + " > 0")
+        self.assertEqual(page.run(bar), 75)
+        self.assertEqual(page.run(rows("partitions"))[1][1], "recovering: inputs, 4,550 records left")
+        workers[0]["partitions"][1].update(state="running", recovery=None)
+        self.daemon.tell(workers=workers)
+        page.wait(rows("partitions") + "[1][1] === 'running'")
+        self.assertEqual(page.run("document.querySelectorAll('#partitions .track').length"), 0)
         self.assertEqual(page.complaints(), [])
 
     def test_new_daemon_without_anything(self):

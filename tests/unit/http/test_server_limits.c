@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -142,12 +143,15 @@ static void test_broken_requests(void **state)
 	struct world *w = *state;
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		/* Some get no answer before the library's time is over: what matters is that none is taken for good. */
+		struct timeval limit = {.tv_usec = 300000};
 		int fd = client_connect(w->port);
 		char first[16] = "";
 
 		assert_true(fd >= 0);
 		assert_int_equal(send(fd, requests[i], strlen(requests[i]), MSG_NOSIGNAL), strlen(requests[i]));
 		shutdown(fd, SHUT_WR);
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 		if (recv(fd, first, 12, MSG_WAITALL) == 12)
 			assert_memory_not_equal(first + 9, "200", 3);
 		close(fd);
