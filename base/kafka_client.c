@@ -254,7 +254,7 @@ out:
 
 enum seg_rc seg_kafka_client_check(const struct seg_kafka_client *client, struct seg_error *err)
 {
-	rd_kafka_conf_t *conf;
+	rd_kafka_conf_t *conf = NULL;
 	enum seg_rc rc;
 
 	for (int producer = 0; producer < 2; producer++) {

@@ -103,7 +103,7 @@ static void drain_input(const struct seg_kafka_client *client, const char *topic
 {
 	struct bench ctx = {.assigned = false};
 	struct seg_kafka_input_options o = {.client = *client,
-					    .group = "bench",
+					    .group = topic,
 					    .instance_id = "bench-1",
 					    .topics = &topic,
 					    .topics_len = 1,

@@ -126,7 +126,7 @@ enum seg_rc seg_kafka_input_open(const struct seg_kafka_input_options *options, 
 				 struct seg_error *err)
 {
 	struct seg_kafka_input *in = NULL;
-	rd_kafka_conf_t *conf;
+	rd_kafka_conf_t *conf = NULL;
 	enum seg_rc rc;
 
 	if ((rc = make_conf(options, &conf, err)))

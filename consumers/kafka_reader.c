@@ -66,7 +66,7 @@ enum seg_rc seg_kafka_reader_open(const struct seg_kafka_client *client, struct 
 		{"topic.metadata.propagation.max.ms", "3000"},
 	};
 	struct seg_kafka_reader *r;
-	rd_kafka_conf_t *conf;
+	rd_kafka_conf_t *conf = NULL;
 	enum seg_rc rc;
 
 	if ((rc = seg_kafka_conf(client, false, own, sizeof own / sizeof *own, &conf, err)))

@@ -93,7 +93,7 @@ static void leaders_add(struct leaders *l, int32_t leader, const struct target *
 
 static void leaders_read(struct seg_kafka_wake *w, struct leaders *l)
 {
-	int32_t ids[MAX_LEADERS];
+	int32_t ids[MAX_LEADERS] = {0};
 	size_t len;
 	struct target *targets = targets_copy(w, &len, &l->version);
 

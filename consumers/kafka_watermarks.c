@@ -22,7 +22,7 @@ enum seg_rc seg_kafka_watermarks_open(const struct seg_kafka_client *client, str
 		{"topic.metadata.propagation.max.ms", "3000"},
 	};
 	struct seg_kafka_watermarks *w;
-	rd_kafka_conf_t *conf;
+	rd_kafka_conf_t *conf = NULL;
 	enum seg_rc rc;
 
 	if ((rc = seg_kafka_conf(client, false, own, sizeof own / sizeof *own, &conf, err)))

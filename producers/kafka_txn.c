@@ -64,7 +64,7 @@ static enum seg_rc make_handle(struct seg_txn *t, const struct seg_txn_options *
 		{"message.max.bytes", max_bytes},
 		{"allow.auto.create.topics", "false"},
 	};
-	rd_kafka_conf_t *conf;
+	rd_kafka_conf_t *conf = NULL;
 	enum seg_rc rc;
 
 	snprintf(timeout, sizeof timeout, "%d", o->transaction_timeout_ms ? o->transaction_timeout_ms : DEFAULT_TXN_MS);
@@ -386,10 +386,10 @@ static enum seg_rc enqueue_failed(struct seg_txn *t, const struct seg_txn_record
 enum seg_rc seg_txn_produce(struct seg_txn *t, const struct seg_txn_record *record, uint32_t *ret_ticket,
 			    struct seg_error *err)
 {
-	rd_kafka_headers_t *headers;
-	rd_kafka_resp_err_t e;
+	rd_kafka_headers_t *headers = NULL;
+	rd_kafka_resp_err_t e = RD_KAFKA_RESP_ERR_NO_ERROR;
 	uint32_t ticket = 0;
-	int32_t partition;
+	int32_t partition = 0;
 	enum seg_rc rc;
 
 	if ((rc = usable(t, err)) || (rc = check_record(t, record, &partition, err)) ||

@@ -14,7 +14,7 @@ enum seg_rc seg_admin_open(const struct seg_kafka_client *client, int timeout_ms
 	/* Asking for a topic must not make it. */
 	static const struct seg_kafka_setting own[] = {{"allow.auto.create.topics", "false"}};
 	struct seg_admin *a;
-	rd_kafka_conf_t *conf;
+	rd_kafka_conf_t *conf = NULL;
 	enum seg_rc rc;
 
 	if ((rc = seg_kafka_conf(client, true, own, sizeof own / sizeof *own, &conf, err)))
@@ -268,7 +268,7 @@ enum seg_rc admin_plan_make(struct seg_admin *a, const struct seg_topic_spec *sp
 			    struct seg_error *err)
 {
 	struct admin_plan p = {.infos = calloc(len + 1, sizeof *p.infos)};
-	struct seg_cluster_info cluster;
+	struct seg_cluster_info cluster = {.brokers = 0};
 	enum seg_rc rc;
 
 	if (!p.infos)
@@ -394,7 +394,7 @@ static enum seg_rc request_topic(struct seg_admin *a, rd_kafka_NewTopic_t *t, co
 static enum seg_rc wait_until_known(struct seg_admin *a, const char *name, int32_t partitions, struct seg_error *err)
 {
 	int64_t until = seg_monotonic_ms() + a->timeout_ms;
-	struct seg_topic_info info;
+	struct seg_topic_info info = {.exists = false};
 	enum seg_rc rc;
 
 	for (;;) {
@@ -465,7 +465,7 @@ static enum seg_rc check_creatable(const struct admin_plan *p, const struct seg_
 enum seg_rc seg_admin_create(struct seg_admin *a, const struct seg_topic_spec *specs, size_t len, bool create_inputs,
 			     struct seg_findings *f, struct seg_error *err)
 {
-	struct admin_plan p;
+	struct admin_plan p = {.infos = NULL};
 	enum seg_rc rc;
 
 	if ((rc = admin_plan_make(a, specs, len, &p, err)))
@@ -489,7 +489,7 @@ enum seg_rc seg_admin_try_transactions(const struct seg_kafka_client *client, co
 	int64_t until = seg_monotonic_ms() + timeout_ms;
 	const struct seg_txn_options options = {
 		.client = *client, .transactional_id = transactional_id, .keep_waiting = before, .ctx = &until};
-	struct seg_txn *t;
+	struct seg_txn *t = NULL;
 	enum seg_rc rc;
 
 	if ((rc = seg_txn_open(&options, &t, err)))

@@ -172,7 +172,7 @@ enum seg_rc admin_judge(struct seg_admin *a, const struct admin_plan *p, const s
 
 static enum seg_rc judge_cluster(struct seg_admin *a, struct seg_findings *f, struct seg_error *err)
 {
-	struct seg_cluster_info cluster;
+	struct seg_cluster_info cluster = {.brokers = 0};
 	enum seg_rc rc = seg_admin_cluster(a, &cluster, err);
 
 	if (rc || !cluster.knows_auto_create || !cluster.auto_create)
@@ -184,7 +184,7 @@ static enum seg_rc judge_cluster(struct seg_admin *a, struct seg_findings *f, st
 enum seg_rc seg_admin_check(struct seg_admin *a, const struct seg_topic_spec *specs, size_t len, struct seg_findings *f,
 			    struct seg_error *err)
 {
-	struct admin_plan p;
+	struct admin_plan p = {.infos = NULL};
 	enum seg_rc rc;
 
 	if ((rc = admin_plan_make(a, specs, len, &p, err)))
@@ -236,7 +236,7 @@ out:
 enum seg_rc seg_admin_describe(struct seg_admin *a, const struct seg_topic_spec *specs, size_t len,
 			       struct seg_findings *f, struct seg_error *err)
 {
-	struct admin_plan p;
+	struct admin_plan p = {.infos = NULL};
 	enum seg_rc rc;
 
 	if ((rc = admin_plan_make(a, specs, len, &p, err)))
