@@ -1,7 +1,7 @@
 // Asks for /api/v1/status once a second and shows it. Only textContent is ever set: what the daemon tells is text.
 "use strict";
 
-const POLL_MS = 1000, HIDDEN_POLL_MS = 5000, TIMEOUT_MS = 4000, HISTORY = 60, LATEST = 10, DRIFT = 12;
+const POLL_MS = 1000, HIDDEN_POLL_MS = 5000, TIMEOUT_MS = 4000, HISTORY = 60, LATEST = 14, DRIFT = 12;
 const REVISIONS = 2 ** 32; // model_version = promotion * 2^32 + revision
 const PSI_WARNING = 0.1, PSI_CRITICAL = 0.25;
 
@@ -214,8 +214,9 @@ function showRate(status) {
 	setText($("rate"), rates.length ? number(rates[rates.length - 1]) : "–");
 	setText($("events"), `${plural(status.events, "event")} since the start`);
 	const most = Math.max(...rates, 1);
+	const span = Math.max(rates.length, HISTORY / 3) - 1; // it grows from the right and then draws together
 	const points = rates.map((rate, i) =>
-		`${(120 * (HISTORY - rates.length + i) / (HISTORY - 1)).toFixed(1)},${(34 - 30 * rate / most).toFixed(1)}`);
+		`${(120 - 120 * (rates.length - 1 - i) / span).toFixed(1)},${(34 - 30 * rate / most).toFixed(1)}`);
 	$("spark-line").setAttribute("points", points.join(" "));
 	$("spark-area").setAttribute("points", points.length ?
 		`${points[0].split(",")[0]},36 ${points.join(" ")} 120,36` : "");

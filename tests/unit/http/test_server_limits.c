@@ -53,15 +53,17 @@ static void assert_still_answers(struct world *w)
 /* Sends `before`, then fill bytes 'x', then `after`. */
 static struct answer send_filled(struct world *w, const char *before, size_t fill, const char *after)
 {
-	size_t len = strlen(before) + fill + strlen(after);
-	char *text = malloc(len + 1);
+	char *filling = calloc(1, fill + 1), *text = NULL;
+	int len = -1;
 	struct answer a;
 
-	assert_non_null(text);
-	memcpy(text, before, strlen(before));
-	memset(text + strlen(before), 'x', fill);
-	strcpy(text + strlen(before) + fill, after);
-	a = client_exchange(client_connect(w->port), text, len);
+	if (filling) {
+		memset(filling, 'x', fill);
+		len = asprintf(&text, "%s%s%s", before, filling, after);
+	}
+	assert_true(len >= 0);
+	free(filling);
+	a = client_exchange(client_connect(w->port), text, (size_t)len);
 	free(text);
 	return a;
 }
