@@ -26,6 +26,7 @@ struct seg_cleaner {
 	struct seg_rate *rates;
 	size_t rates_len;
 	struct list placeholders, bots;
+	bool bot_starts[256]; /* bytes with which one of them begins, in both cases */
 	struct seg_arena arena;
 };
 
@@ -89,6 +90,13 @@ enum seg_rc seg_cleaner_new(const struct seg_cleaner_options *options, struct se
 		seg_cleaner_free(c);
 		return seg_error_set(err, SEG_LIMIT,
 				     "cleaning: the lists of rates, placeholder ids and bots are too large");
+	}
+	for (size_t i = 0; i < c->bots.len; i++) {
+		unsigned char first = (unsigned char)c->bots.items[i].ptr[0];
+
+		c->bot_starts[first] = true;
+		if (first >= 'a' && first <= 'z')
+			c->bot_starts[first - 'a' + 'A'] = true;
 	}
 	*ret = c;
 	return SEG_OK;
@@ -250,31 +258,31 @@ static enum seg_refusal clean_amount(const struct seg_cleaner *c, const struct s
 	return SEG_REFUSED_NOT;
 }
 
-static bool contains_lower(struct seg_str s, struct seg_str part)
+static bool starts_lower(const char *at, const char *end, struct seg_str part)
 {
-	for (uint32_t at = 0; at + part.len <= s.len; at++) {
-		uint32_t i = 0;
+	uint32_t i = 0;
 
-		while (i < part.len && s.ptr[at + i] == part.ptr[i])
-			i++;
-		if (i == part.len)
-			return true;
-	}
-	return false;
+	if ((size_t)(end - at) < part.len)
+		return false;
+	while (i < part.len && lower(at[i]) == part.ptr[i])
+		i++;
+	return i == part.len;
 }
 
+/* User agents are long and their bytes are many: only where some rule begins is anything compared. */
 static bool is_bot(const struct seg_cleaner *c, struct seg_str agent)
 {
-	char low[MAX_USER_AGENT];
-	struct seg_str s = {low, agent.len < sizeof(low) ? agent.len : (uint32_t)sizeof(low)};
+	const char *end = agent.ptr + (agent.len < MAX_USER_AGENT ? agent.len : (uint32_t)MAX_USER_AGENT);
 
 	if (!agent.ptr)
 		return false;
-	for (uint32_t i = 0; i < s.len; i++)
-		low[i] = lower(agent.ptr[i]);
-	for (size_t i = 0; i < c->bots.len; i++) {
-		if (contains_lower(s, c->bots.items[i]))
-			return true;
+	for (const char *at = agent.ptr; at < end; at++) {
+		if (!c->bot_starts[(unsigned char)*at])
+			continue;
+		for (size_t i = 0; i < c->bots.len; i++) {
+			if (starts_lower(at, end, c->bots.items[i]))
+				return true;
+		}
 	}
 	return false;
 }
