@@ -116,6 +116,7 @@ void seg_part_close(struct seg_part *part)
 	free(part->cycle.items);
 	free(part->range);
 	seg_batch_free(part->batch);
+	seg_spares_release(&part->spares);
 	seg_buf_release(&part->key);
 	seg_buf_release(&part->value);
 	seg_buf_release(&part->load);
@@ -249,15 +250,15 @@ void seg_part_forget(struct seg_part *part, struct seg_entry *e)
 	seg_table_remove(&part->table, e);
 }
 
-void seg_part_evict_to(struct seg_part *part, size_t bytes)
+/* Second chance: two rounds at most, none when hardly anybody may leave. */
+void seg_part_evict_to(struct seg_part *part, size_t bytes, size_t max_steps)
 {
-	size_t slots = seg_table_slots(&part->table), steps = 2 * slots;
+	size_t slots = seg_table_slots(&part->table), steps = 2 * slots < max_steps ? 2 * slots : max_steps;
 
 	if (part->memory_bytes <= bytes)
 		return;
 	if (part->dirty_stale > part->dirty.len / 4)
 		seg_part_tidy_dirty(part);
-	/* Second chance: two rounds at most, none when hardly anybody may leave. */
 	while (steps-- > 0 && part->memory_bytes > bytes && part->table.len > part->dirty_len) {
 		struct seg_entry *e = seg_table_at(&part->table, part->hand & (slots - 1));
 
@@ -269,11 +270,17 @@ void seg_part_evict_to(struct seg_part *part, size_t bytes)
 			e->recent = false;
 		part->hand = (part->hand + 1) & (slots - 1);
 	}
+	if (part->memory_bytes > bytes)
+		seg_spares_release(&part->spares);
 }
 
 void seg_part_evict(struct seg_part *part)
 {
-	seg_part_evict_to(part, part->options.memory_bytes);
+	enum {
+		STEPS = 16384
+	}; /* the hand stays where it is: the next call goes on, the owner's thread is not held up */
+
+	seg_part_evict_to(part, part->options.memory_bytes, STEPS + seg_table_slots(&part->table) / 8);
 }
 
 bool seg_part_hurry(const struct seg_part *part)

@@ -52,7 +52,7 @@ enum seg_rc seg_part_touch(struct seg_part *part, struct seg_entry *e, struct se
 
 	if (e->touched)
 		return SEG_OK;
-	if (e->now && !(image = seg_profile_clone(e->now)))
+	if (e->now && !(image = seg_spares_clone(&part->spares, e->now)))
 		return seg_part_no_memory(part, err);
 	rc = add_work(part, e, err);
 	if (rc != SEG_OK) {
@@ -78,7 +78,7 @@ static void untouch(struct seg_part *part, struct seg_entry *e, bool was_in_work
 {
 	struct seg_profile **image = e->in_seal ? &e->sealed : &e->before;
 
-	seg_profile_free(*image);
+	seg_spares_give(&part->spares, *image);
 	*image = NULL;
 	e->touched = false;
 	if (!was_in_work) {

@@ -238,7 +238,7 @@ static enum seg_rc settle(struct seg_part *part, struct seg_entry *e, struct seg
 	e->evaluate_sealed = false;
 	if (!e->in_seal)
 		return SEG_OK;
-	seg_profile_free(e->before);
+	seg_spares_give(&part->spares, e->before);
 	e->before = e->sealed;
 	e->sealed = NULL;
 	e->in_seal = false;

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/mutant.h"
 #include "state/part.h"
+#include "state/spare.h"
 #include "state/table.h"
 
 enum { SEG_PART_BATCH = 2048, SEG_PART_BATCH_BYTES = 4 << 20 };
@@ -47,6 +48,7 @@ struct seg_part {
 	struct seg_store *store;
 	struct seg_table table;
 	struct seg_batch *batch;
+	struct seg_spares spares;
 	struct seg_buf key, value, load;
 
 	bool ready;	    /* recovered, and nothing is unknown */
@@ -99,7 +101,7 @@ void seg_part_account(struct seg_part *part, struct seg_entry *e);
 /* Takes the entry out of memory; it must be in no list. */
 void seg_part_forget(struct seg_part *part, struct seg_entry *e);
 bool seg_entry_is_idle(const struct seg_entry *e);
-void seg_part_evict_to(struct seg_part *part, size_t bytes);
+void seg_part_evict_to(struct seg_part *part, size_t bytes, size_t max_steps);
 
 static inline bool seg_profile_is_alive(const struct seg_profile *p)
 {

@@ -212,7 +212,7 @@ static enum seg_rc spill_if_full(struct seg_part *part, struct seg_error *err)
 		return SEG_OK;
 	rc = spill(part, err);
 	if (rc == SEG_OK)
-		seg_part_evict_to(part, part->options.memory_bytes / 2);
+		seg_part_evict_to(part, part->options.memory_bytes / 2, SIZE_MAX);
 	return rc;
 }
 
@@ -383,6 +383,15 @@ enum seg_rc seg_part_take(struct seg_part *part, struct seg_str key, struct seg_
 
 /* ---- between changelog and inputs ---- */
 
+/* A source that is not read any more keeps the position it had. */
+static bool same_positions(const struct seg_recovery *facts, const struct seg_cut *cut)
+{
+	for (int s = 0; s < SEG_SOURCES; s++)
+		if (facts->group.next[s] != cut->next[s] && (facts->input_low[s] >= 0 || facts->group.next[s] >= 0))
+			return false;
+	return true;
+}
+
 static enum seg_rc check_group(const struct seg_part *part, bool *ret_warn, struct seg_error *err)
 {
 	const struct seg_group *g = &part->facts.group;
@@ -400,7 +409,7 @@ static enum seg_rc check_group(const struct seg_part *part, bool *ret_warn, stru
 		*ret_warn = true; /* expired: the cut says the same, if the log still has it */
 		return SEG_OK;
 	}
-	if (g->seq == cut->seq && memcmp(g->next, cut->next, sizeof g->next) == 0)
+	if (g->seq == cut->seq && same_positions(&part->facts, cut))
 		return SEG_OK;
 	return seg_error_set(err, SEG_INVALID,
 			     "partition %d: the group's offsets (seq=%llu) are not those of the newest cut (seq=%llu): "
@@ -477,7 +486,10 @@ static bool rereads_any(const struct seg_part *part)
 	return false;
 }
 
-/* A rebuilt store may be trusted from the newest cut's position on, once all that was taken is written. */
+/*
+ * A rebuilt store may be trusted from the newest cut's position on, once all that was taken is written; from the
+ * changelog's start while no cycle has ended, as all inputs are read again then.
+ */
 static enum seg_rc finish_rebuild(struct seg_part *part, struct seg_error *err)
 {
 	int64_t position = part->cut.changelog_position;
@@ -485,10 +497,24 @@ static enum seg_rc finish_rebuild(struct seg_part *part, struct seg_error *err)
 
 	if (SEG_MUTANT(POS_AT_TARGET))
 		position = part->facts.changelog_high;
-	else if (!part->rebuilding || position < 0)
+	else if (!part->rebuilding)
 		return SEG_OK;
+	else if (position < 0)
+		position = part->facts.changelog_low;
 	rc = spill(part, err);
 	return rc == SEG_OK ? seg_part_write_position(part, position, part->cut.wall_ms, &part->cut, err) : rc;
+}
+
+/* Nothing has ever been committed: a store that is empty may be completed from the changelog's start at any time. */
+static enum seg_rc begin_store(struct seg_part *part, struct seg_error *err)
+{
+	struct seg_cut cut = part->options.identity;
+
+	if (!part->rebuilding)
+		return SEG_OK;
+	for (int s = 0; s < SEG_SOURCES; s++)
+		cut.next[s] = cut.replay_from[s] = -1;
+	return seg_part_write_position(part, part->facts.changelog_low, part->facts.wall_ms, &cut, err);
 }
 
 static enum seg_rc begin_rereading(struct seg_part *part, struct seg_error *err)
@@ -525,6 +551,7 @@ enum seg_rc seg_part_taken(struct seg_part *part, int64_t ret_from[SEG_SOURCES],
 		if (rc == SEG_OK)
 			rc = begin_rereading(part, err);
 	} else if (rc == SEG_OK) {
+		rc = begin_store(part, err);
 		for (int s = 0; s < SEG_SOURCES; s++)
 			part->reread_at[s] = part->reread_to[s] = -1, part->reread_last[s] = true;
 	}
