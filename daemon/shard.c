@@ -456,8 +456,7 @@ enum seg_rc seg_shard_maintain(struct seg_shard *shard, struct seg_error *err)
 {
 	enum seg_rc rc = seg_part_write(shard->part, shard->flush ? SIZE_MAX : WRITE_BATCH, err);
 	bool done;
-	/* The grid of the histograms comes with the model: no recount before there is one, if there ever was. */
-	if (!rc && !seg_part_recounted(shard->part) && (shard->basis.id != 0 || shard->model_version == 0))
+	if (!rc && !seg_part_recounted(shard->part) && seg_shard_can_recount(shard))
 		rc = seg_part_recount(shard->part, RECOUNT_BATCH, &done, err);
 	if (!rc)
 		seg_part_evict(shard->part);
@@ -473,7 +472,7 @@ bool seg_shard_is_flushed(const struct seg_shard *shard)
 {
 	struct seg_part_numbers n;
 	seg_part_numbers(shard->part, &n);
-	if (n.dirty > 0)
+	if (n.dirty > 0 || seg_shard_sums_untold(shard))
 		return false;
 	for (int s = 0; s < SEG_SOURCES; s++) {
 		int64_t next = seg_part_next(shard->part, (enum seg_source)s);

@@ -79,7 +79,15 @@ enum seg_rc seg_shard_leavers_send(struct seg_shard *shard, const struct seg_now
 void seg_leavers_drop(struct seg_leavers *l, size_t first);
 void seg_leavers_clear(struct seg_leavers *l);
 
+/* The grid of the histograms comes with the model: no recount before there is one, if there ever was. */
+static inline bool seg_shard_can_recount(const struct seg_shard *shard)
+{
+	return shard->basis.id != 0 || shard->model_version == 0;
+}
+
 /* shard_sums.c */
+/* Something that readers of the sums do not know yet. */
+bool seg_shard_sums_untold(const struct seg_shard *shard);
 bool seg_shard_sums_due(const struct seg_shard *shard, const struct seg_now *now, bool with_commit);
 enum seg_rc seg_shard_sums_send(struct seg_shard *shard, const struct seg_now *now, const struct seg_sink *sink,
 				struct seg_error *err) SEG_MUST_CHECK;

@@ -15,11 +15,21 @@ static uint64_t customers_of(const struct seg_shard *shard)
 	return n.customers;
 }
 
+bool seg_shard_sums_untold(const struct seg_shard *shard)
+{
+	if (!seg_part_recounted(shard->part))
+		return seg_shard_can_recount(shard);
+	return shard->time.now_ms != SEG_NO_TIME && (seg_sums_any_changed(shard->sums) || shard->publication.resend ||
+						     shard->publication.close.customers != customers_of(shard));
+}
+
 bool seg_shard_sums_due(const struct seg_shard *shard, const struct seg_now *now, bool with_commit)
 {
 	const struct seg_sums_state *p = &shard->publication;
 	if (!seg_part_recounted(shard->part) || shard->time.now_ms == SEG_NO_TIME)
 		return false;
+	if (shard->flush) /* a clean stop leaves nothing untold */
+		return seg_shard_sums_untold(shard);
 	if (p->sent_mono_ms != SEG_NO_TIME && now->mono_ms - p->sent_mono_ms < shard->options.sums_interval_ms)
 		return false;
 	const struct seg_sums_close *c = &p->close;
