@@ -41,6 +41,9 @@ enum seg_rc seg_part_wrong(const struct seg_part *part, enum seg_rc rc, struct s
 
 /* ---- lifecycle ---- */
 
+/* Spare profiles of some 2 KiB may take a 16th of the memory. */
+enum { SPARE_SHARE = 16 * 2048 };
+
 static void forget_all(struct seg_part *part)
 {
 	seg_table_clear(&part->table);
@@ -73,6 +76,9 @@ enum seg_rc seg_part_open(const struct seg_part_options *options, struct seg_par
 	if (!part)
 		return seg_error_set(err, SEG_NO_MEMORY, "partition %d: no memory", options->partition);
 	part->options = *options;
+	part->spares.limit = options->memory_bytes / SPARE_SHARE;
+	if (part->spares.limit > SEG_SPARES)
+		part->spares.limit = SEG_SPARES;
 	part->batch = seg_batch_new();
 	seg_buf_init(&part->key, SEG_CUSTOMER_ID_BYTES + 64);
 	seg_buf_init(&part->value, SEG_PROFILE_BYTES_MAX + 4096);

@@ -5,7 +5,7 @@
 
 void seg_spares_give(struct seg_spares *s, struct seg_profile *p)
 {
-	if (p && s->len < SEG_SPARES)
+	if (p && s->len < s->limit)
 		s->items[s->len++] = p;
 	else
 		seg_profile_free(p);

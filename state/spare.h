@@ -7,10 +7,10 @@
 
 #include "base/profile.h"
 
-enum { SEG_SPARES = 2048 };
+enum { SEG_SPARES = 16384 };
 
 struct seg_spares {
-	size_t len;
+	size_t len, limit; /* limit: at most SEG_SPARES */
 	struct seg_profile *items[SEG_SPARES];
 };
 

@@ -22,7 +22,7 @@ static void assert_same(const struct seg_profile *a, const struct seg_profile *b
 
 static void test_copies_into_spares_are_whole(void **state)
 {
-	static struct seg_spares spares;
+	static struct seg_spares spares = {.limit = 50};
 	struct seg_rng rng;
 
 	(void)state;
@@ -38,7 +38,7 @@ static void test_copies_into_spares_are_whole(void **state)
 			seg_profile_free(p);
 		else
 			seg_profile_free(copy);
-		assert_true(spares.len <= SEG_SPARES);
+		assert_true(spares.len <= 50);
 	}
 	seg_spares_give(&spares, NULL);
 	seg_spares_release(&spares);
