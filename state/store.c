@@ -15,11 +15,6 @@
 #include "state/codec.h"
 #include "state/store_internal.h"
 
-struct seg_batch {
-	rocksdb_writebatch_t *wb;
-	bool too_long; /* a key was refused: the batch is not written */
-};
-
 /* ---- errors ---- */
 
 static bool starts_with(const char *s, const char *with)

@@ -25,6 +25,11 @@ struct seg_store {
 	rocksdb_writeoptions_t *write, *write_sync;
 };
 
+struct seg_batch {
+	rocksdb_writebatch_t *wb;
+	bool too_long; /* a key was refused: the batch is not written */
+};
+
 /* Takes RocksDB's message (freed) and says what it means for the caller. */
 enum seg_rc seg_store_failed(const char *dir, const char *what, char *message, struct seg_error *err);
 

@@ -214,12 +214,12 @@ static void virtual_recovery(struct history *h, const char *dir, size_t n)
 	char what[64];
 
 	if (dir)
-		disk_copy(h->env, dir, n, "virtual");
+		disk_copy(h->env, dir, n, "/virtual");
 	else
-		disk_lost(h->env, "virtual");
+		disk_lost(h->env, "/virtual");
 	h->counts->virtual_recoveries++;
 	snprintf(what, sizeof what, "virtual recovery (%s):", dir ? dir : "no store");
-	h->probe = engine_open(&h->w, h->env, "virtual", chance(&h->w, .5) ? 1 : (size_t)1 << 20);
+	h->probe = engine_open(&h->w, h->env, "/virtual", chance(&h->w, .5) ? 1 : (size_t)1 << 20);
 	recover(h, h->probe, &h->w.group, h->w.log_end);
 	check_part(&h->w, engine_part(h->probe), what);
 	engine_close(h->probe);
@@ -625,8 +625,8 @@ bool history_run(uint64_t seed, int steps, struct history_counts *counts, char *
 		abort();
 	world_init(&h->w, seed);
 	h->counts = counts;
-	h->workers[0].dir = "w0";
-	h->workers[1].dir = "w1";
+	h->workers[0].dir = "/w0";
+	h->workers[1].dir = "/w1";
 	if (setjmp(h->w.failed) == 0) {
 		run(h, steps);
 	} else {
