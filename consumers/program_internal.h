@@ -98,6 +98,26 @@ struct seg_program {
 	struct seg_str *texts;
 };
 
+/* An array or map (end NULL while between blocks or in a block without a size), or a call (back is where it returns to). */
+struct frame {
+	uint64_t remaining;
+	const uint8_t *block_end;
+	uint32_t back;
+};
+
+struct machine {
+	const uint8_t *at, *end;
+	const struct seg_program *program;
+	struct seg_run *run;
+	struct seg_event *event;
+	uint32_t pc, depth, items;
+	const uint8_t *registers[PROGRAM_REGISTERS];
+	struct frame frames[SEG_PROGRAM_DEPTH];
+};
+
+/* Stores v as the step says (program_store.c). */
+enum seg_refusal program_store(struct machine *m, const struct step *s, const struct scalar *v);
+
 /* While compiling: the tables grow here and are moved to the program's arena at the end. */
 struct table {
 	void *items;

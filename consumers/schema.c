@@ -84,7 +84,7 @@ static struct seg_schema_node *add_node(struct parser *p, enum seg_avro_type typ
 		return invalid(p, "the schema has more than %d types", SEG_SCHEMA_MAX_NODES);
 	if (p->nodes_len == p->nodes_cap) {
 		uint32_t cap = p->nodes_cap ? p->nodes_cap * 2 : 64;
-		struct seg_schema_node **grown = realloc(p->nodes, cap * sizeof(*grown));
+		struct seg_schema_node **grown = realloc(p->nodes, cap * sizeof(struct seg_schema_node *));
 		if (!grown)
 			return no_memory(p);
 		p->nodes = grown;
@@ -302,7 +302,7 @@ static struct seg_schema_node *parse_name(struct parser *p, const char *name, co
 	const json_t *index = json_object_get(p->names, full);
 	if (!index)
 		index = json_object_get(p->names, name); /* what older writers do: a name without a namespace */
-	if (!index)
+	if (!index || !p->nodes)
 		return invalid(p, "\"%.200s\" is not a known type", full);
 	struct seg_schema_node *n = p->nodes[json_integer_value(index)];
 	n->references++;
