@@ -1,9 +1,12 @@
 // Asks for /api/v1/status once a second and shows it. Only textContent is ever set: what the daemon tells is text.
 "use strict";
 
-const POLL_MS = 1000, HIDDEN_POLL_MS = 5000, TIMEOUT_MS = 4000, HISTORY = 60, LATEST = 14, DRIFT = 12;
+const POLL_MS = 1000, HIDDEN_POLL_MS = 5000, TIMEOUT_MS = 4000, HISTORY = 60, LATEST = 14, DRIFT = 6;
 const REVISIONS = 2 ** 32; // model_version = promotion * 2^32 + revision
-const PSI_WARNING = 0.1, PSI_CRITICAL = 0.25;
+// The usual reading of the index. Whether a shift is an alert depends on more: that is the daemon's to say.
+const PSI_MODERATE = 0.1, PSI_LARGE = 0.25;
+
+const WHY = /, (because|as time went by:|segments redrawn:) /; // what follows is the reason, shown quietly
 
 const $ = (id) => document.getElementById(id);
 const whole = new Intl.NumberFormat("en", {maximumFractionDigits: 0});
@@ -126,7 +129,7 @@ function showLatest(status) {
 			item.lastChild.className = "because";
 			list.append(item);
 		}
-		const cut = text.indexOf(", because ");
+		const cut = text.search(WHY);
 		setText(item.firstChild, cut < 0 ? text : text.slice(0, cut));
 		setText(item.lastChild, cut < 0 ? "" : words(text.slice(cut)));
 	});
@@ -180,7 +183,7 @@ function subjectWords(subject, segments) {
 	return subject.split("/").map((part) => {
 		const [kind, name] = [part.slice(0, part.indexOf(":")), part.slice(part.indexOf(":") + 1)];
 		const segment = kind === "segment" && (segments || []).find((one) => one.segment_id === name);
-		return segment ? segment.name : name;
+		return segment ? segment.name : words(name);
 	}).join(": ");
 }
 
@@ -190,10 +193,10 @@ function showDrift(status) {
 	setText($("drift-note"), "population stability index" + (subjects.length > DRIFT ?
 		`, the ${DRIFT} highest of ${subjects.length}` : ""));
 	fillTable("drift", subjects.slice(0, DRIFT).map(({subject, psi}) => {
-		const [level, kind, colour] = psi >= PSI_CRITICAL ? ["critical", "level level-bad", 4] :
-			psi >= PSI_WARNING ? ["warning", "level level-wait", 2] : ["stable", "level level-good", 1];
+		const [level, kind, colour] = psi >= PSI_LARGE ? ["large", "level level-bad", 4] :
+			psi >= PSI_MODERATE ? ["moderate", "level level-wait", 2] : ["small", "level level-good", 1];
 		return [
-			{text: subjectWords(subject, status.segments), bar: psi / PSI_CRITICAL, colour},
+			{text: subjectWords(subject, status.segments), bar: psi / PSI_LARGE, colour},
 			{text: level, kind},
 			{text: fine.format(psi), kind: "num"},
 		];

@@ -41,7 +41,7 @@ STATUS = {
     "changes_by_reason": {"first": 4338, "behaviour": 2120, "time": 961, "model": 77},
     "latest_changes": [
         "customer 12838: new one-time buyers → loyal, frequent, because frequency 3.1 → 5",
-        "customer 17850: champions → lapsing high-value, because recency_days 12 → 201",
+        "customer 17850: champions → lapsing high-value, as time went by: recency_days 12 → 201",
         "customer 13047: first segment champions",
     ],
     "drift": [{"subject": "feature:frequency", "psi": 0.031}, {"subject": "shares", "psi": 0.27},
@@ -121,14 +121,16 @@ class Dashboard(unittest.TestCase):
                          [["first", "4,338"], ["behaviour", "2,120"], ["time", "961"], ["model", "77"]])
         self.assertEqual(page.run(rows("letters")), [["missing field", "3,710"], ["unknown currency", "4"]])
         self.assertEqual(page.run(rows("drift")), [
-            ["sizes of segments", "critical", "0.270"], ["lapsing high-value: monetary", "warning", "0.140"],
-            ["frequency", "stable", "0.031"]])
+            ["sizes of segments", "large", "0.270"], ["lapsing high-value: monetary", "moderate", "0.140"],
+            ["frequency", "small", "0.031"]])
         self.assertEqual([row[:3] for row in page.run(rows("partitions"))], [
             ["0", "running", "12"], ["1", "recovering: inputs, 18,200 records left, about 6 s", "40,211"],
             ["2", "waiting", "–"], ["3", "running", "0"]])
         self.assertEqual(page.run(rows("partitions"))[0][3:], ["2011-12-09 12:50 UTC", "1,102", "8,123", "0"])
         self.assertEqual(page.run("[...document.querySelectorAll('#latest li')].map(li => li.textContent)"),
                          [line.replace("recency_days", "recency days") for line in STATUS["latest_changes"]])
+        self.assertEqual(page.run("[...document.querySelectorAll('#latest .because')].map(why => why.textContent)"),
+                         [", because frequency 3.1 → 5", ", as time went by: recency days 12 → 201", ""])
         for selector, wanted in {"#changes": "7,496", "#dead": "3,714", "#model": "v3", "#model-note": "revision 17",
                                  "#time": "2011-12-09", "#time-note": "12:50 UTC", "#state": "Running",
                                  "#instance": "shop-1 · segmentd 0.1.0 · up 1 h 2 min",
@@ -189,6 +191,14 @@ class Dashboard(unittest.TestCase):
         page.wait(rows("segments") + ".length === 5")
         self.assertTrue(page.run("document.getElementById('segments-empty').hidden"))
         self.assertEqual(page.complaints(), [])
+
+    def test_long_lists_are_cut(self):
+        self.daemon.tell(latest_changes=[f"customer {i}: a → b" for i in range(16)],
+                         drift=[{"subject": f"feature:f{i}", "psi": i / 100} for i in range(25)])
+        page = self.shown()
+        self.assertEqual(page.run(rows("drift")), [[f"f{i}", "moderate", f"0.{i}0"] for i in range(24, 18, -1)])
+        self.assertEqual(page.run(text("#drift-note")), "population stability index, the 6 highest of 25")
+        self.assertEqual(page.run("document.querySelectorAll('#latest li').length"), 14)
 
     def test_status_without_the_later_fields(self):
         status = copy.deepcopy(STATUS)
