@@ -25,12 +25,16 @@ static const struct seg_command *find_command(const char *name, const char **ret
 
 /* ---- help ---- */
 
+bool seg_command_needs(const struct seg_command *c, const struct seg_command_option *option)
+{
+	return strcmp(option->name, "config") == 0 && c->run != seg_cmd_state;
+}
+
 static void print_usage(const struct seg_command *c, FILE *out)
 {
 	fprintf(out, "segmentd %s", c->name);
 	for (const struct seg_command_option *o = c->options; o->name; o++) {
-		bool needed = strcmp(o->name, "config") == 0 && c->run != seg_cmd_state;
-		fprintf(out, needed ? " --%s%s%s" : " [--%s%s%s]", o->name, o->value ? " " : "",
+		fprintf(out, seg_command_needs(c, o) ? " --%s%s%s" : " [--%s%s%s]", o->name, o->value ? " " : "",
 			o->value ? o->value : "");
 	}
 	fprintf(out, "%s%s\n", c->words ? " " : "", c->words ? c->words : "");

@@ -45,6 +45,9 @@ struct seg_command {
 extern const struct seg_command seg_commands[];
 extern const size_t seg_commands_len;
 
+/* Whether the command cannot do without the option: usage lines show it without brackets. */
+bool seg_command_needs(const struct seg_command *c, const struct seg_command_option *option);
+
 /* Value of an option; NULL: not given. */
 const char *seg_args_get(const struct seg_args *args, const char *name);
 static inline bool seg_args_has(const struct seg_args *args, const char *name)
