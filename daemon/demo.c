@@ -19,6 +19,7 @@
 #include "daemon/summary.h"
 
 enum {
+	SEED = 1,
 	PARTITIONS = 4,
 	LOOK_MS = 250,
 	SETTLE_MS = 2500, /* nothing has moved for so long: two ticks of the fold and a commit */
@@ -36,12 +37,13 @@ struct demo {
 	struct seg_recent *recent;
 	struct seg_server *server;
 	struct seg_demo_watch *watch;
+	struct seg_demo_events *events;
 	struct seg_demo_feed *feed;
 	struct seg_demo_view *view;
 	int64_t began_mono_ms;
 
 	/* the last looks, for the rate */
-	uint64_t events[SMOOTH_LOOKS];
+	uint64_t seen[SMOOTH_LOOKS];
 	int64_t mono_ms[SMOOTH_LOOKS];
 	unsigned looks;
 
@@ -129,6 +131,8 @@ static enum seg_rc start(struct demo *d, struct seg_error *err)
 		return seg_error_set(err, SEG_NO_MEMORY, "out of memory");
 	enum seg_rc rc = load_config(d, err);
 	if (!rc)
+		rc = seg_demo_events_open(SEED, d->options->input, &d->events, err);
+	if (!rc)
 		rc = start_engine(d, err);
 	if (!rc)
 		rc = seg_demo_watch_start(d->config, PARTITIONS, d->recent, &d->watch, err);
@@ -137,7 +141,7 @@ static enum seg_rc start(struct demo *d, struct seg_error *err)
 	struct seg_demo_feed_options feed = {
 		.config = d->config,
 		.brokers = d->config->kafka.brokers,
-		.input = d->options->input,
+		.events = d->events,
 		.rate = d->options->rate,
 		.limit = d->options->exit_after,
 		.ready = has_begun,
@@ -155,6 +159,7 @@ static enum seg_rc start(struct demo *d, struct seg_error *err)
 static enum seg_rc stop(struct demo *d, enum seg_rc rc, struct seg_error *err)
 {
 	seg_demo_feed_stop(d->feed);
+	seg_demo_events_close(d->events);
 	enum seg_rc stopped = seg_server_stop(d->server, rc ? NULL : err);
 	seg_demo_watch_stop(d->watch);
 	seg_demo_broker_stop(d->broker);
@@ -169,11 +174,11 @@ static double rate_of(struct demo *d, uint64_t events, int64_t mono_ms)
 {
 	unsigned now = d->looks % SMOOTH_LOOKS;
 	unsigned oldest = d->looks < SMOOTH_LOOKS ? 0 : (d->looks + 1) % SMOOTH_LOOKS;
-	d->events[now] = events;
+	d->seen[now] = events;
 	d->mono_ms[now] = mono_ms;
 	d->looks++;
 	int64_t ms = mono_ms - d->mono_ms[oldest];
-	return ms > 0 ? (double)(events - d->events[oldest]) * 1000.0 / (double)ms : 0;
+	return ms > 0 ? (double)(events - d->seen[oldest]) * 1000.0 / (double)ms : 0;
 }
 
 static uint64_t sum(const uint64_t *counts, int len)
@@ -313,11 +318,11 @@ enum seg_rc seg_demo(const struct seg_demo_options *options, struct seg_error *e
 	d.summary.model = model;
 	rc = stop(&d, rc, err);
 	seg_demo_view_close(d.view);
-	bool failed = rc != SEG_OK;
+	bool show_log = rc != SEG_OK && d.looks > 0;
 	if (!rc)
 		rc = conclude(&d, err);
 	seg_model_put(model);
-	seg_demo_place_close(d.place, failed);
+	seg_demo_place_close(d.place, show_log);
 	seg_demo_view_free(d.view);
 	return rc;
 }

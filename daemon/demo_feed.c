@@ -14,10 +14,8 @@
 
 #include "base/clock.h"
 #include "base/kafka_client.h"
-#include "daemon/demo_events.h"
 
 enum {
-	SEED = 1,
 	UNREAD_BYTES = 2 * 1024 * 1024,
 	RECORD_BYTES = 40, /* what a record takes beside key and value, at most */
 	SLICE_MS = 20,
@@ -175,9 +173,8 @@ enum seg_rc seg_demo_feed_start(const struct seg_demo_feed_options *options, str
 	f->ctx = options->ctx;
 	f->rate = options->rate;
 	f->progress.first_ms = f->progress.time_ms = SEG_NO_TIME;
-	enum seg_rc rc = seg_demo_events_open(SEED, options->input, &f->events, err);
-	if (!rc)
-		rc = open_producer(f, options->brokers, err);
+	f->events = options->events;
+	enum seg_rc rc = open_producer(f, options->brokers, err);
 	if (!rc) {
 		f->progress.total = seg_demo_events_len(f->events);
 		if (options->limit > 0 && options->limit < f->progress.total)
@@ -209,7 +206,6 @@ void seg_demo_feed_stop(struct seg_demo_feed *f)
 	if (f->rk)
 		rd_kafka_purge(f->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 	seg_kafka_destroy(f->rk, CLOSE_MS);
-	seg_demo_events_close(f->events);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

@@ -12,13 +12,14 @@
 
 #include "base/error.h"
 #include "config/config.h"
+#include "daemon/demo_events.h"
 
 struct seg_demo_feed;
 
 struct seg_demo_feed_options {
 	const struct seg_config *config; /* borrowed until stop */
 	const char *brokers;		 /* borrowed until start returns */
-	const char *input;		 /* NULL: the compiled-in orders */
+	struct seg_demo_events *events;	 /* to be sent from its beginning; borrowed until stop */
 	int64_t rate;			 /* events a second; 0: as fast as they are read */
 	uint64_t limit;			 /* sends at most so many; 0: all */
 	/* On the feed's thread: may it begin (asked until it may)? How many events have been read so far? */
@@ -33,7 +34,6 @@ struct seg_demo_progress {
 	bool done;		   /* all are at the broker */
 };
 
-/* Makes all events before it returns (a fraction of a second). SEG_IO, SEG_INVALID: the input cannot be read. */
 enum seg_rc seg_demo_feed_start(const struct seg_demo_feed_options *options, struct seg_demo_feed **ret,
 				struct seg_error *err) SEG_MUST_CHECK;
 void seg_demo_feed_stop(struct seg_demo_feed *f); /* NULL is fine */

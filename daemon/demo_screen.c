@@ -93,7 +93,9 @@ bool seg_screen_line(struct seg_screen *s)
 {
 	if (s->row >= s->height)
 		return false;
-	seg_buf_printf(s->out, "\033[K"); /* what an earlier, longer line left there */
+	/* What an earlier, longer line left there; at the edge it would take the last character. */
+	if (s->column < s->width)
+		seg_buf_printf(s->out, "\033[K");
 	s->row++;
 	s->column = 0;
 	if (s->row < s->height)

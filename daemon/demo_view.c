@@ -19,6 +19,7 @@ enum {
 	PLAIN_MS = 5000,
 	NAME_COLUMNS = 30,
 	BAR_COLUMNS = 18,
+	WIDE_COLUMNS = 120,
 	TRAITS = 3,
 	CHANGES_LEAST = 3,
 	ROWS_BELOW_CHANGES = 4 /* blank, dead letters, drift, how to end */
@@ -28,7 +29,7 @@ struct seg_demo_view {
 	pthread_mutex_t lock;
 	bool terminal, colour, closed, keys; /* keys: standard input was changed */
 	struct termios before;
-	struct seg_buf out;
+	struct seg_buf out, last; /* last: what is left behind on the terminal at the end */
 	int64_t plain_mono_ms;
 	bool said_where;
 	char first_change[SEG_RECENT_TEXT]; /* newest of those already told in plain text */
@@ -53,6 +54,7 @@ struct seg_demo_view *seg_demo_view_open(void)
 		return NULL;
 	pthread_mutex_init(&v->lock, NULL);
 	seg_buf_init(&v->out, SCREEN_BYTES);
+	seg_buf_init(&v->last, SCREEN_BYTES);
 	const char *term = getenv("TERM"), *no_colour = getenv("NO_COLOR");
 	v->terminal = isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
 	v->colour = !(no_colour && no_colour[0]);
@@ -75,6 +77,8 @@ void seg_demo_view_close(struct seg_demo_view *v)
 	pthread_mutex_lock(&v->lock);
 	if (!v->closed && v->terminal)
 		write_all(leave, sizeof(leave) - 1);
+	if (!v->closed && v->terminal && !v->last.failed)
+		write_all((const char *)v->last.data, v->last.len);
 	if (!v->closed && v->keys)
 		tcsetattr(STDIN_FILENO, TCSANOW, &v->before);
 	v->closed = true;
@@ -87,6 +91,7 @@ void seg_demo_view_free(struct seg_demo_view *v)
 		return;
 	seg_demo_view_close(v);
 	seg_buf_release(&v->out);
+	seg_buf_release(&v->last);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
 }
@@ -111,7 +116,8 @@ static void draw_title(struct seg_screen *s, const struct seg_demo_screen *d)
 	char link[64];
 	snprintf(link, sizeof(link), " http://127.0.0.1:%u/ ", d->port);
 	seg_screen_put(s, SEG_STYLE_TITLE, " segmentd demo ");
-	seg_screen_put(s, SEG_STYLE_PLAIN, "  a year of real orders, read from Kafka as it happens");
+	seg_screen_put(s, SEG_STYLE_PLAIN, "  a year of real orders%s",
+		       s->width >= WIDE_COLUMNS ? ", read from Kafka as it happens" : "");
 	unsigned columns = seg_screen_columns(link);
 	if (s->width > s->column + columns)
 		seg_screen_tab(s, s->width - columns);
@@ -155,11 +161,12 @@ static void draw_segment(struct seg_screen *s, const struct seg_demo_screen *d, 
 {
 	char count[32], traits[512];
 	const char *name = seg->alias[0] ? seg->alias : seg->name;
-	unsigned names = s->width >= 100 ? NAME_COLUMNS : NAME_COLUMNS - 6;
-	unsigned bars = s->width >= 100 ? BAR_COLUMNS : BAR_COLUMNS - 6;
+	bool wide = s->width >= WIDE_COLUMNS;
+	unsigned names = wide ? NAME_COLUMNS : NAME_COLUMNS - 8, bars = wide ? BAR_COLUMNS : BAR_COLUMNS - 8;
 	seg_words_count(seg->customers, count, sizeof(count));
 	seg_screen_put(s, seg_screen_palette(index), " ● ");
-	seg_screen_put(s, SEG_STYLE_BOLD, "%.*s", (int)(names - 1), name);
+	bool whole = seg_screen_columns(name) < names;
+	seg_screen_put(s, SEG_STYLE_BOLD, "%.*s%s", (int)(whole ? names : names - 2), name, whole ? "" : "…");
 	seg_screen_tab(s, 3 + names);
 	seg_screen_bar(s, seg_screen_palette(index), largest ? (double)seg->customers / (double)largest : 0, bars);
 	seg_screen_put(s, SEG_STYLE_PLAIN, " %6s %3.0f %%  ", count, isfinite(seg->share) ? seg->share * 100 : 0);
@@ -194,14 +201,39 @@ static void draw_segments(struct seg_screen *s, const struct seg_demo_screen *d)
 	seg_screen_line(s);
 }
 
-/* The reason fades a little behind what happened. */
-static void draw_change(struct seg_screen *s, const char *text)
+static enum seg_style colour_of(const struct seg_model *m, struct seg_str name)
 {
-	const char *why = strstr(text, ", ");
-	int what = why ? (int)(why - text) : (int)strlen(text);
-	seg_screen_put(s, SEG_STYLE_PLAIN, "   %.*s", what, text);
-	if (why)
-		seg_screen_put(s, SEG_STYLE_DIM, "%s", why);
+	for (uint32_t i = 0; m && i < m->segments_len; i++) {
+		const struct seg_segment *seg = &m->segments[i];
+		if (seg->state == SEG_SEGMENT_ACTIVE && seg_str_is(name, seg->alias[0] ? seg->alias : seg->name))
+			return seg_screen_palette((unsigned)seg->cluster);
+	}
+	return SEG_STYLE_PLAIN;
+}
+
+/* "customer ID: from → to, because …": segments in their colours, and the reason fades a little behind what happened. */
+static void draw_change(struct seg_screen *s, const struct seg_model *m, const char *text)
+{
+	static const char arrow[] = " → ";
+	const char *from = strstr(text, ": "), *to = from ? strstr(from, arrow) : NULL, *end = text + strlen(text);
+	for (size_t i = 0; i < sizeof(seg_words_why) / sizeof(seg_words_why[0]) && to; i++) {
+		const char *why = strstr(to, seg_words_why[i]);
+		if (why && why < end)
+			end = why;
+	}
+	if (to) {
+		from += 2;
+		struct seg_str was = {from, (uint32_t)(to - from)};
+		to += sizeof(arrow) - 1;
+		struct seg_str is = {to, (uint32_t)(end - to)};
+		seg_screen_put(s, SEG_STYLE_PLAIN, "   %.*s", (int)(from - text), text);
+		seg_screen_put(s, colour_of(m, was), SEG_STR_FMT, SEG_STR_ARG(was));
+		seg_screen_put(s, SEG_STYLE_PLAIN, "%s", arrow);
+		seg_screen_put(s, colour_of(m, is), SEG_STR_FMT, SEG_STR_ARG(is));
+		seg_screen_put(s, SEG_STYLE_DIM, "%s", end);
+	} else {
+		seg_screen_put(s, SEG_STYLE_PLAIN, "   %s", text);
+	}
 	seg_screen_line(s);
 }
 
@@ -216,7 +248,7 @@ static void draw_changes(struct seg_screen *s, const struct seg_demo_screen *d)
 	seg_screen_line(s);
 	for (size_t i = 0; i < rows && i < SEG_RECENT_LEN; i++) {
 		if (i < len)
-			draw_change(s, texts[i]);
+			draw_change(s, d->model, texts[i]);
 		else
 			seg_screen_line(s);
 	}
@@ -276,6 +308,12 @@ static void draw_screen(struct seg_demo_view *v, const struct seg_demo_screen *d
 	draw_drift(&s, d);
 	seg_screen_put(&s, SEG_STYLE_DIM, " Ctrl-C ends · /metrics and /api/v1/status answer at the address above");
 	seg_buf_printf(&v->out, "\033[J");
+	struct seg_screen last = {.out = &v->last, .colour = v->colour, .width = size.ws_col, .height = size.ws_row};
+	seg_buf_clear(&v->last);
+	draw_progress(&last, d);
+	draw_segments(&last, d);
+	draw_dead_letters(&last, d);
+	draw_drift(&last, d);
 	if (!v->out.failed)
 		write_all((const char *)v->out.data, v->out.len);
 }

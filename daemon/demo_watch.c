@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/kafka_client.h"
 #include "base/log.h"
 #include "consumers/kafka_reader.h"
@@ -15,7 +16,7 @@
 #include "daemon/topic_specs.h"
 #include "segmenter/catalogue.h"
 
-enum { POLL_MS = 100, BATCH = 1000, CLOSE_MS = 5000, KNOWN_MAX = 256 };
+enum { POLL_MS = 100, BATCH = 1000, CLOSE_MS = 5000, KNOWN_MAX = 256, TELL_MS = 300 };
 
 struct known_feature {
 	char name[SEG_FEATURE_NAME_MAX];
@@ -37,6 +38,7 @@ struct seg_demo_watch {
 	pthread_t thread;
 	bool started;
 	atomic_bool stop;
+	int64_t told_mono_ms; /* when the last change was put into words */
 
 	pthread_mutex_t lock; /* of what follows */
 	struct known_segment segments[KNOWN_MAX];
@@ -117,8 +119,11 @@ static void take_change(struct seg_demo_watch *w, struct seg_str value)
 {
 	struct seg_read_change c;
 	char text[SEG_RECENT_TEXT];
-	if (!seg_read_change(value, &c))
+	/* Hundreds may come in a second: as many are told as one can read. */
+	int64_t mono_ms = seg_monotonic_ms();
+	if (mono_ms - w->told_mono_ms < TELL_MS || !seg_read_change(value, &c))
 		return;
+	w->told_mono_ms = mono_ms;
 	pthread_mutex_lock(&w->lock);
 	seg_words_change(&c, typical, w, w->config->currencies.base, text, sizeof(text));
 	pthread_mutex_unlock(&w->lock);

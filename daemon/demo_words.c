@@ -40,7 +40,7 @@ void seg_words_feature(struct seg_str feature, char *ret, size_t size)
 		{"email_recency_days", "last mail read"},
 		{"engagement_trend", "trend"},
 		{"cart_abandonment_rate", "carts left"},
-		{"emails_delivered_30d", "mails"},
+		{"emails_delivered_30d", "mails got"},
 		{"open_latency_hours", "time to open"},
 		{"session_minutes", "visit length"},
 	};
@@ -143,24 +143,11 @@ static bool add_driver(const struct seg_read_driver *d, double before, bool firs
 	return true;
 }
 
+const char *const seg_words_why[3] = {", because ", ", as time went by: ", ", segments redrawn: "};
+
 static const char *why(enum seg_reason reason)
 {
-	switch (reason) {
-	case SEG_REASON_TIME:
-		return ", as time went by: ";
-	case SEG_REASON_MODEL:
-		return ", segments redrawn: ";
-	case SEG_REASON_FIRST:
-	case SEG_REASON_BEHAVIOUR:
-	case SEG_REASON_MERGE:
-	case SEG_REASON_CONSENT:
-	case SEG_REASON_OTHER:
-	case SEG_REASON_ERASURE:
-	case SEG_REASON_EXPIRY:
-	case SEG_REASONS:
-		break;
-	}
-	return ", because ";
+	return seg_words_why[reason == SEG_REASON_TIME ? 1 : reason == SEG_REASON_MODEL ? 2 : 0];
 }
 
 void seg_words_change(const struct seg_read_change *c, seg_typical_fn typical, void *ctx, const char *currency,

@@ -18,6 +18,9 @@ void seg_words_count(unsigned long long n, char *ret, size_t size);
 /* What a segment's customers typically have of a feature; NAN: not known. */
 typedef double (*seg_typical_fn)(void *ctx, struct seg_str segment_id, struct seg_str feature);
 
+/* What comes before the reason of a change. */
+extern const char *const seg_words_why[3];
+
 /* "customer 12838: new → loyal, because frequency 3.1 → 5". */
 void seg_words_change(const struct seg_read_change *c, seg_typical_fn typical, void *ctx, const char *currency,
 		      char *ret, size_t size);
