@@ -15,9 +15,7 @@ void seg_refused_say(struct seg_refused *why, enum seg_refusal r, const char *wh
 {
 	if (!why)
 		return;
-	why->schema_id[0] = '\0';
-	if (w)
-		snprintf(why->schema_id, sizeof(why->schema_id), "%016" PRIx64, w->fingerprint);
+	snprintf(why->schema_id, sizeof(why->schema_id), "%s", w ? w->id : "");
 	if (w && !w->program && w->compiled)
 		snprintf(why->text, sizeof(why->text), "%s", w->why);
 	else if (where && *where)
@@ -70,6 +68,7 @@ static enum seg_rc add_writer(struct seg_decoder *d, struct seg_schema *schema, 
 	if (!w)
 		return seg_error_set(err, SEG_NO_MEMORY, "out of memory for schemas");
 	w->fingerprint = schema->fingerprint;
+	snprintf(w->id, sizeof(w->id), "%016" PRIx64, w->fingerprint);
 	w->schema = schema;
 	d->writers[d->writers_len++] = w;
 	return SEG_OK;
@@ -213,6 +212,8 @@ enum seg_refusal seg_decoder_body(struct seg_decoder *d, struct seg_writer *w, c
 	enum seg_refusal r = seg_program_run(w->program, SEG_ENTRY_FULL, run);
 
 	*ret_used = run->used;
+	if (ret_why)
+		memcpy(ret_why->schema_id, w->id, sizeof(w->id));
 	if (r != SEG_REFUSED_NOT) {
 		seg_refused_say(ret_why, r, run->where, w);
 		after_refusal(d, w, ret, ret_used);
@@ -281,6 +282,8 @@ enum seg_refusal seg_decoder_decode(struct seg_decoder *d, struct seg_str value,
 				    struct seg_refused *ret_why)
 {
 	seg_event_reset(ret, d->options.source);
+	if (ret_why)
+		ret_why->schema_id[0] = '\0';
 	if (!value.ptr)
 		return refuse(SEG_REFUSED_NULL_VALUE, ret_why);
 	if (value.len > SEG_DECODE_MAX_BYTES)

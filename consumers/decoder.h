@@ -4,7 +4,7 @@
  * Avro values are in single-object encoding. Each writer schema, found by its fingerprint among the shipped ones and those
  * of schemas.dir, is compiled together with the source's field mapping into a program (consumers/program.h) at its first
  * message; from then on a message costs one pass over its bytes and no allocation. JSON values (format json) are objects
- * with our field names, or those that the mapping names; bytes are base64, times milliseconds or RFC 3339.
+ * with our field names, or those that the mapping names; times are milliseconds or RFC 3339 text.
  *
  * Lifecycle: new, decode any number of times, free. Threads: one decoder belongs to one thread.
  */
@@ -36,7 +36,7 @@ struct seg_decoder_options {
 	const char *schemas_dir; /* further writer schemas, *.avsc; NULL or "": only the shipped ones */
 };
 
-/* Filled only when a record is refused; what dead letters say. */
+/* What dead letters say. schema_id is filled by each decode, so that it is there when cleaning refuses; text only by a refusal. */
 struct seg_refused {
 	char text[256];	    /* what, where, what to do */
 	char schema_id[24]; /* fingerprint of the writer's schema in hex; "" if there is none */

@@ -10,6 +10,7 @@
 /* A writer's schema and, from its first message on, its program. */
 struct seg_writer {
 	uint64_t fingerprint;
+	char id[24]; /* it in hex */
 	struct seg_schema *schema;
 	struct seg_program *program;
 	bool compiled; /* program NULL: it cannot be read, `why` says why */

@@ -193,10 +193,11 @@ static void write_items(struct seg_buf *out, const avro_value_t *v, bool keys, b
 	avro_value_get_size(v, &len);
 	program_json_step(out, object ? JSON_OPEN_OBJECT : JSON_OPEN_ARRAY, (struct seg_str){NULL, 0});
 	for (size_t i = 0; i < len; i++) {
-		avro_value_t item;
+		avro_value_t item = {NULL, NULL};
 		const char *name = NULL;
 
-		avro_value_get_by_index(v, i, &item, &name);
+		if (avro_value_get_by_index(v, i, &item, &name) != 0)
+			return;
 		if (keys)
 			program_json_key(out, seg_str_from(name));
 		write_value(out, &item);
@@ -265,7 +266,7 @@ static void write_value(struct seg_buf *out, const avro_value_t *v)
 {
 	struct scalar null = {.tag = SCALAR_NULL};
 	avro_type_t type = avro_value_get_type(v);
-	avro_value_t branch;
+	avro_value_t branch = {NULL, NULL};
 
 	if (type == AVRO_NULL) {
 		program_json_scalar(out, &null, SEG_AVRO_NULL);
@@ -277,8 +278,8 @@ static void write_value(struct seg_buf *out, const avro_value_t *v)
 	} else if (type == AVRO_ENUM) {
 		write_symbol(out, v);
 	} else if (type == AVRO_UNION) {
-		avro_value_get_current_branch(v, &branch);
-		write_value(out, &branch);
+		if (avro_value_get_current_branch(v, &branch) == 0)
+			write_value(out, &branch);
 	} else if (type == AVRO_RECORD || type == AVRO_MAP || type == AVRO_ARRAY) {
 		write_items(out, v, type != AVRO_ARRAY, type != AVRO_ARRAY);
 	} else {

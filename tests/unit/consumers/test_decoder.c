@@ -81,13 +81,15 @@ static struct seg_str message(const struct seg_buf *b)
 static void test_decode_reads_an_order(void **state)
 {
 	struct seg_decoder *d = decoder(SEG_ORDERS, SEG_FORMAT_AVRO, NULL, 0);
+	struct seg_refused why;
 	struct seg_event e;
 	struct seg_buf b;
 
 	(void)state;
 	seg_buf_init(&b, 4096);
 	put_order(&b);
-	assert_int_equal(seg_decoder_decode(d, message(&b), &e, NULL), SEG_REFUSED_NOT);
+	assert_int_equal(seg_decoder_decode(d, message(&b), &e, &why), SEG_REFUSED_NOT);
+	assert_string_equal(why.schema_id, "55f4f9e88662682f");
 	assert_int_equal(e.source, SEG_ORDERS);
 	assert_true(seg_str_is(e.event_id, "e-1"));
 	assert_true(seg_str_is(e.customer_id, "c-1"));
