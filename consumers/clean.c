@@ -272,10 +272,10 @@ static bool starts_lower(const char *at, const char *end, struct seg_str part)
 /* User agents are long and their bytes are many: only where some rule begins is anything compared. */
 static bool is_bot(const struct seg_cleaner *c, struct seg_str agent)
 {
-	const char *end = agent.ptr + (agent.len < MAX_USER_AGENT ? agent.len : (uint32_t)MAX_USER_AGENT);
-
 	if (!agent.ptr)
 		return false;
+	const char *end = agent.ptr + (agent.len < MAX_USER_AGENT ? agent.len : (uint32_t)MAX_USER_AGENT);
+
 	for (const char *at = agent.ptr; at < end; at++) {
 		if (!c->bot_starts[(unsigned char)*at])
 			continue;

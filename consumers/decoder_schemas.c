@@ -11,26 +11,26 @@ enum { MAX_FILES = 4096 };
 
 static enum seg_rc load_file(struct seg_decoder *d, const char *path, struct seg_error *err)
 {
-	FILE *f = fopen(path, "rb");
 	char *text = malloc(SEG_SCHEMA_MAX_TEXT + 1);
-	enum seg_rc rc = SEG_OK;
+	FILE *f = text ? fopen(path, "rb") : NULL;
+	enum seg_rc rc;
 
-	if (!f)
+	if (!text)
+		return seg_error_set(err, SEG_NO_MEMORY, "%s: out of memory", path);
+	if (!f) {
 		rc = seg_error_set(err, SEG_IO, "%s: %s", path, strerror(errno));
-	else if (!text)
-		rc = seg_error_set(err, SEG_NO_MEMORY, "%s: out of memory", path);
-	if (rc == SEG_OK) {
-		size_t len = fread(text, 1, SEG_SCHEMA_MAX_TEXT + 1, f);
-
-		if (ferror(f))
-			rc = seg_error_set(err, SEG_IO, "%s: cannot be read", path);
-		else
-			rc = seg_decoder_add_schema(d, text, len, NULL, err);
-		if (rc == SEG_INVALID)
-			rc = seg_error_wrap(err, rc, "%s", path);
+		goto out;
 	}
-	if (f)
-		fclose(f);
+	size_t len = fread(text, 1, SEG_SCHEMA_MAX_TEXT + 1, f);
+
+	if (ferror(f))
+		rc = seg_error_set(err, SEG_IO, "%s: cannot be read", path);
+	else
+		rc = seg_decoder_add_schema(d, text, len, NULL, err);
+	if (rc == SEG_INVALID || rc == SEG_LIMIT)
+		rc = seg_error_wrap(err, rc, "%s", path);
+	fclose(f);
+out:
 	free(text);
 	return rc;
 }

@@ -56,14 +56,15 @@ static void put_order(struct seg_buf *b, const char *id, int64_t seconds, int64_
 		seg_buf_zigzag(b, 0);
 }
 
-static void put_container(struct seg_buf *out, const char *codec, const struct seg_buf *body, int64_t records)
+static void put_container(struct seg_buf *out, const char *schema, const char *codec, const struct seg_buf *body,
+			  int64_t records)
 {
 	static const char sync[16] = "0123456789abcdef";
 
 	seg_buf_append(out, "Obj\x01", 4);
 	seg_buf_zigzag(out, 2);
 	put_text(out, "avro.schema");
-	put_text(out, seg_schema_text("order"));
+	put_text(out, schema);
 	put_text(out, "avro.codec");
 	put_text(out, codec);
 	seg_buf_zigzag(out, 0);
@@ -101,7 +102,7 @@ static void add_orders(struct fixture *f, const char *name, const int64_t *secon
 		snprintf(id, sizeof(id), "%s-%d", name, (int)i);
 		put_order(&body, id, T0 + seconds[i], 1);
 	}
-	put_container(&out, "null", &body, len);
+	put_container(&out, seg_schema_text("order"), "null", &body, len);
 	add_file(f, name, out.data, out.len);
 	seg_buf_release(&body);
 	seg_buf_release(&out);
@@ -244,6 +245,55 @@ static void expect_error(const struct fixture *f, enum seg_rc rc, const char *te
 		fail_msg("\"%s\" does not say \"%s\"", err.text, text);
 }
 
+#define SALE                                                                                                           \
+	"{\"type\":\"record\",\"name\":\"Sale\",\"fields\":[{\"name\":\"id\",\"type\":\"long\"},"                      \
+	"{\"name\":\"who\",\"type\":\"string\"},{\"name\":\"day\",\"type\":{\"type\":\"int\",\"logicalType\":"         \
+	"\"date\"}},"                                                                                                  \
+	"{\"name\":\"total\",\"type\":\"float\"}]}"
+
+static const struct seg_mapped sale[] = {
+	{"event_id", "id", NULL}, {"order_id", "id", NULL},   {"customer_id", "who", NULL},
+	{"time", "day", NULL},	  {"kind", NULL, "purchase"}, {"amount", "total", NULL},
+};
+
+static void test_open_finds_the_source_by_its_mapping(void **state)
+{
+	struct fixture *f = *state;
+	struct seg_file_source_options o = {.read = {true, true, true, true}};
+	struct seg_file_source *s = NULL;
+	struct seg_file_record r;
+	struct seg_error err = {SEG_OK, ""};
+	struct seg_buf body, out;
+	const char *path;
+	float total = 2.5F;
+
+	seg_buf_init(&body, 1024);
+	seg_buf_init(&out, 1 << 20);
+	seg_buf_zigzag(&body, 42);
+	put_text(&body, "anna");
+	seg_buf_zigzag(&body, 15000);
+	seg_buf_append(&body, &total, sizeof(total));
+	put_container(&out, SALE, "null", &body, 1);
+	path = add_file(f, "s.avro", out.data, out.len);
+	expect_error(f, SEG_INVALID, "map their fields");
+	o.paths = &path;
+	o.paths_len = 1;
+	o.sources[SEG_ORDERS] = (struct seg_decoder_options){.mapping = sale, .mapping_len = 6};
+	if (seg_file_source_open(&o, &s, &err) != SEG_OK)
+		fail_msg("%s", err.text);
+	assert_ok(seg_file_source_next(s, &r, NULL));
+	assert_int_equal(r.source, SEG_ORDERS);
+	assert_non_null(r.event);
+	assert_true(seg_str_is(r.event->order_id, "42"));
+	assert_true(seg_str_is(r.event->customer_id, "anna"));
+	assert_int_equal(r.time_ms, INT64_C(15000) * 86400000);
+	assert_near(r.event->amount, 2.5, 0);
+	assert_int_equal(seg_file_source_next(s, &r, NULL), SEG_NOT_FOUND);
+	seg_file_source_close(s);
+	seg_buf_release(&out);
+	seg_buf_release(&body);
+}
+
 static void test_open_refuses_what_is_no_container(void **state)
 {
 	struct fixture *f = *state;
@@ -259,7 +309,7 @@ static void test_open_refuses_an_unknown_codec(void **state)
 
 	seg_buf_init(&body, 1024);
 	seg_buf_init(&out, 1 << 20);
-	put_container(&out, "snappy", &body, 0);
+	put_container(&out, seg_schema_text("order"), "snappy", &body, 0);
 	add_file(f, "x.avro", out.data, out.len);
 	expect_error(f, SEG_INVALID, "codec snappy");
 	seg_buf_release(&out);
@@ -274,7 +324,7 @@ static void test_open_refuses_a_truncated_file(void **state)
 	seg_buf_init(&body, 1024);
 	seg_buf_init(&out, 1 << 20);
 	put_order(&body, "e", T0, 1);
-	put_container(&out, "null", &body, 1);
+	put_container(&out, seg_schema_text("order"), "null", &body, 1);
 	add_file(f, "x.avro", out.data, out.len - 20);
 	expect_error(f, SEG_CORRUPT, "x.avro");
 	seg_buf_release(&out);
@@ -307,7 +357,7 @@ static void test_open_survives_every_changed_byte(void **state)
 	seg_buf_init(&out, 1 << 20);
 	put_order(&body, "e", T0, 1);
 	put_order(&body, "f", T0 + 1, 2);
-	put_container(&out, "null", &body, 2);
+	put_container(&out, seg_schema_text("order"), "null", &body, 2);
 	for (size_t i = out.len - 120; i < out.len; i++) {
 		struct seg_file_source *s = NULL;
 		struct seg_file_record r;
@@ -337,6 +387,7 @@ int main(void)
 		CASE(test_next_orders_sources_at_equal_times),
 		CASE(test_next_keeps_refused_lines_behind_their_predecessor),
 		CASE(test_open_reads_deflate),
+		CASE(test_open_finds_the_source_by_its_mapping),
 		CASE(test_open_refuses_what_is_no_container),
 		CASE(test_open_refuses_an_unknown_codec),
 		CASE(test_open_refuses_a_truncated_file),
