@@ -181,7 +181,7 @@ static enum seg_rc write_batch(struct seg_part *part, struct seg_keyed *items, s
 
 enum seg_rc seg_part_write_items(struct seg_part *part, struct seg_keyed *items, size_t len, struct seg_error *err)
 {
-	for (size_t at = 0, n; at < len; at += n) {
+	for (size_t at = 0, n = 0; at < len; at += n) {
 		enum seg_rc rc = write_batch(part, items + at, len - at, &n, err);
 
 		if (rc != SEG_OK)
@@ -195,7 +195,7 @@ enum seg_rc seg_part_write(struct seg_part *part, size_t max, struct seg_error *
 	struct seg_part_cycle *c = &part->cycle;
 
 	while (c->runs && max > 0 && c->written < c->logged) {
-		size_t len = c->logged - c->written, n;
+		size_t len = c->logged - c->written, n = 0;
 		enum seg_rc rc = write_batch(part, c->items + c->written, len < max ? len : max, &n, err);
 
 		if (rc != SEG_OK)

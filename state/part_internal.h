@@ -141,4 +141,9 @@ void seg_keyed_sort(struct seg_keyed *items, size_t len);
 enum seg_rc seg_part_write_position(struct seg_part *part, int64_t position, int64_t wall_ms, const struct seg_cut *cut,
 				    struct seg_error *err) SEG_MUST_CHECK;
 
+/* part_take.c: what is taken in and not in RocksDB yet goes there; the position does not move. */
+enum seg_rc seg_part_spill(struct seg_part *part, struct seg_error *err) SEG_MUST_CHECK;
+enum seg_rc seg_part_spill_if_full(struct seg_part *part, struct seg_error *err) SEG_MUST_CHECK;
+void seg_part_replace_now(struct seg_part *part, struct seg_entry *e, struct seg_profile *p);
+
 #endif

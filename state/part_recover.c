@@ -182,205 +182,6 @@ enum seg_rc seg_part_recover(struct seg_part *part, const struct seg_recovery *f
 	return SEG_OK;
 }
 
-/* ---- the changelog ---- */
-
-/* What is taken in goes to RocksDB in sorted batches when memory is short. The position does not move: the next
- * recovery takes it in once more. */
-static enum seg_rc spill(struct seg_part *part, struct seg_error *err)
-{
-	struct seg_keyed *items = malloc((part->dirty.len ? part->dirty.len : 1) * sizeof *items);
-	size_t len = part->dirty.len;
-	enum seg_rc rc;
-
-	if (!items)
-		return seg_part_no_memory(part, err);
-	for (size_t i = 0; i < len; i++)
-		items[i] = (struct seg_keyed){part->dirty.items[i]->hash, part->dirty.items[i]};
-	seg_keyed_sort(items, len);
-	rc = seg_part_write_items(part, items, len, err);
-	free(items);
-	if (rc == SEG_OK)
-		seg_part_tidy_dirty(part);
-	return rc;
-}
-
-static enum seg_rc spill_if_full(struct seg_part *part, struct seg_error *err)
-{
-	enum seg_rc rc;
-
-	if (part->memory_bytes <= part->options.memory_bytes)
-		return SEG_OK;
-	rc = spill(part, err);
-	if (rc == SEG_OK)
-		seg_part_evict_to(part, part->options.memory_bytes / 2, SIZE_MAX);
-	return rc;
-}
-
-static void replace_now(struct seg_part *part, struct seg_entry *e, struct seg_profile *p)
-{
-	seg_profile_free(e->now);
-	e->now = p;
-	seg_part_account(part, e);
-}
-
-/* The customer's entry where the old content does not matter: no look into the store. */
-static enum seg_rc entry_unread(struct seg_part *part, struct seg_str id, struct seg_entry **ret, struct seg_error *err)
-{
-	uint64_t hash = seg_hash_customer(id);
-	struct seg_entry *e = seg_table_find(&part->table, id, hash);
-
-	if (!e)
-		return seg_part_load(part, id, hash, NULL, 0, ret, err);
-	*ret = e;
-	return SEG_OK;
-}
-
-/* Seeded bugs: what is in the store or came earlier may win over what comes later. */
-static bool older_wins(const struct seg_profile *cur, const struct seg_profile *p)
-{
-	if (SEG_MUTANT(NUMBER_WINS))
-		return cur->decision.change_number >= p->decision.change_number;
-	for (int s = 0; s < SEG_SOURCES; s++)
-		if (p->applied[s] > cur->applied[s])
-			return false;
-	return SEG_MUTANT(P_IF_AHEAD);
-}
-
-static enum seg_rc take_profile(struct seg_part *part, struct seg_str id, struct seg_str value, struct seg_entry **ret,
-				struct seg_error *err)
-{
-	bool compare = SEG_MUTANT(P_IF_AHEAD) || SEG_MUTANT(NUMBER_WINS);
-	struct seg_profile *p = NULL;
-	enum seg_rc rc =
-		compare ? seg_part_entry(part, id, seg_hash_customer(id), ret, err) : entry_unread(part, id, ret, err);
-
-	if (rc != SEG_OK)
-		return rc;
-	if (value.ptr) {
-		rc = seg_profile_decode(value.ptr, value.len, &p, err);
-		if (rc != SEG_OK)
-			return rc;
-		if (!seg_str_eq(p->id, id)) {
-			seg_profile_free(p);
-			return seg_error_set(err, SEG_CORRUPT, "a profile record has another customer's key");
-		}
-	}
-	if (compare && p && (*ret)->now && older_wins((*ret)->now, p)) {
-		seg_profile_free(p);
-		return SEG_OK;
-	}
-	replace_now(part, *ret, p);
-	return SEG_OK;
-}
-
-static bool same_life(const struct seg_decision *a, const struct seg_decision *b)
-{
-	return a->alive && b->alive && a->birth_source == b->birth_source && a->birth_offset == b->birth_offset;
-}
-
-/* A decision without a profile, or of another life than the profile's: nothing of the old one stays, and what the
- * erasure in between keeps out counts as applied. */
-static enum seg_rc start_life(struct seg_part *part, struct seg_entry *e, const struct seg_decision *d,
-			      struct seg_error *err)
-{
-	struct seg_profile *p = seg_profile_new(seg_entry_id(e), e->hash);
-
-	if (!p)
-		return seg_part_no_memory(part, err);
-	if (d->has_stay_out)
-		memcpy(p->applied, d->stay_out, sizeof p->applied);
-	p->decision = *d;
-	replace_now(part, e, p);
-	if (d->alive || e->in_erased)
-		return SEG_OK;
-	if (!seg_entries_add(&part->erased, e))
-		return seg_part_no_memory(part, err);
-	e->in_erased = true;
-	return SEG_OK;
-}
-
-static enum seg_rc take_decision(struct seg_part *part, struct seg_str id, struct seg_str value, struct seg_entry **ret,
-				 struct seg_error *err)
-{
-	struct seg_decision d;
-	enum seg_rc rc;
-
-	if (!value.ptr) {
-		rc = entry_unread(part, id, ret, err);
-		if (rc == SEG_OK)
-			replace_now(part, *ret, NULL);
-		return rc;
-	}
-	rc = seg_decision_decode(value.ptr, value.len, &d, err);
-	if (rc == SEG_OK)
-		rc = seg_part_entry(part, id, seg_hash_customer(id), ret, err);
-	if (rc != SEG_OK)
-		return rc;
-	struct seg_profile *now = (*ret)->now;
-	if (SEG_MUTANT(NUMBER_WINS) && now && now->decision.alive) {
-		if (d.change_number > now->decision.change_number || !d.alive)
-			now->decision = d;
-		return SEG_OK;
-	}
-	if (now && same_life(&now->decision, &d)) {
-		now->decision = d;
-		return SEG_OK;
-	}
-	return start_life(part, *ret, &d, err);
-}
-
-static enum seg_rc take_cut(struct seg_part *part, struct seg_str value, struct seg_error *err)
-{
-	struct seg_cut cut;
-	enum seg_rc rc;
-
-	if (!value.ptr)
-		return SEG_OK;
-	rc = seg_cut_decode(value.ptr, value.len, &cut, err);
-	if (rc != SEG_OK)
-		return rc;
-	part->cut = cut;
-	part->took_cut = true;
-	return SEG_OK;
-}
-
-static enum seg_rc take(struct seg_part *part, struct seg_str key, struct seg_str value, struct seg_error *err)
-{
-	enum seg_changelog_kind kind;
-	struct seg_entry *e = NULL;
-	struct seg_str id;
-	enum seg_rc rc = seg_changelog_key_parse(key.ptr, key.len, &kind, &id, err);
-
-	if (rc != SEG_OK)
-		return rc;
-	switch (kind) {
-	case SEG_CHANGELOG_PROFILE:
-		rc = take_profile(part, id, value, &e, err);
-		break;
-	case SEG_CHANGELOG_DECISION:
-		rc = take_decision(part, id, value, &e, err);
-		break;
-	case SEG_CHANGELOG_CUT:
-		return take_cut(part, value, err);
-	}
-	if (rc == SEG_OK && !SEG_MUTANT(TAKEN_IS_CLEAN))
-		rc = seg_part_mark_dirty(part, e, false, true, err);
-	return rc == SEG_OK ? spill_if_full(part, err) : rc;
-}
-
-enum seg_rc seg_part_take(struct seg_part *part, struct seg_str key, struct seg_str value, int64_t offset,
-			  struct seg_error *err)
-{
-	enum seg_rc rc;
-
-	assert(part->taking);
-	rc = take(part, key, value, err);
-	if (rc != SEG_OK && rc != SEG_NO_MEMORY)
-		return seg_error_wrap(err, rc, "partition %d, changelog offset %lld", part->options.partition,
-				      (long long)offset);
-	return rc;
-}
-
 /* ---- between changelog and inputs ---- */
 
 /* A source that is not read any more keeps the position it had. */
@@ -501,7 +302,7 @@ static enum seg_rc finish_rebuild(struct seg_part *part, struct seg_error *err)
 		return SEG_OK;
 	else if (position < 0)
 		position = part->facts.changelog_low;
-	rc = spill(part, err);
+	rc = seg_part_spill(part, err);
 	return rc == SEG_OK ? seg_part_write_position(part, position, part->cut.wall_ms, &part->cut, err) : rc;
 }
 
@@ -523,7 +324,7 @@ static enum seg_rc begin_rereading(struct seg_part *part, struct seg_error *err)
 	enum seg_rc rc = finish_rebuild(part, err);
 
 	if (rc == SEG_OK)
-		rc = spill_if_full(part, err);
+		rc = seg_part_spill_if_full(part, err);
 	if (rc != SEG_OK)
 		return rc;
 	part->has_cut = true;
@@ -608,7 +409,7 @@ static enum seg_rc reread_erase(struct seg_part *part, struct seg_entry *entry, 
 {
 	if (!SEG_MUTANT(REREAD_ERASE) || !seg_profile_is_alive(entry->now) || offset <= entry->now->applied[e->source])
 		return SEG_OK;
-	replace_now(part, entry, NULL);
+	seg_part_replace_now(part, entry, NULL);
 	return seg_part_mark_dirty(part, entry, true, true, err);
 }
 

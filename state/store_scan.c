@@ -135,7 +135,7 @@ static enum seg_rc check_all(const char *dir, rocksdb_t *db, uint64_t *ret_profi
 {
 	rocksdb_readoptions_t *read = scan_options();
 	rocksdb_iterator_t *it = rocksdb_create_iterator(db, read);
-	struct seg_scan_item item;
+	struct seg_scan_item item = {0};
 	uint64_t n = 0;
 	enum seg_rc rc;
 

@@ -150,7 +150,7 @@ enum seg_rc seg_table_range(const struct seg_table *t, uint64_t from, uint64_t t
 			continue;
 		if (*ret_len == *ret_cap) {
 			size_t cap = *ret_cap ? *ret_cap * 2 : 64;
-			struct seg_entry **bigger = realloc(*ret, cap * sizeof *bigger);
+			struct seg_entry **bigger = realloc(*ret, cap * sizeof(struct seg_entry *));
 
 			if (!bigger)
 				return SEG_NO_MEMORY;
@@ -160,6 +160,6 @@ enum seg_rc seg_table_range(const struct seg_table *t, uint64_t from, uint64_t t
 		(*ret)[(*ret_len)++] = e;
 	}
 	if (*ret_len)
-		qsort(*ret, *ret_len, sizeof **ret, compare_pointers);
+		qsort(*ret, *ret_len, sizeof(struct seg_entry *), compare_pointers);
 	return SEG_OK;
 }

@@ -1,38 +1,11 @@
-#include "tests/property/protocol/history.h"
+#include "tests/property/protocol/history_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mutant.h"
-#include "tests/property/protocol/engine.h"
 #include "tests/property/protocol/store_memory.h"
-
-struct worker {
-	const char *dir;
-	struct engine *engine; /* NULL: the process is down */
-	size_t memory_bytes;
-	bool limps; /* deposed, but goes on once more */
-	uint64_t cycles;
-	struct dead_letter dead[64]; /* of the commit to come */
-	size_t dead_len;
-	struct erased erased[8];
-	size_t erased_len;
-};
-
-struct history {
-	struct world w;
-	struct seg_store_env *env;
-	struct worker workers[2];
-	struct worker *owner;  /* member of the current generation */
-	struct worker *active; /* whose turn it is; NULL: nobody has the partition */
-	struct engine *probe;  /* of a virtual recovery */
-	struct history_counts *counts;
-	bool scripted; /* commits do what the script says and nothing by chance */
-	bool begin;
-	size_t max;
-	jmp_buf crashed;
-};
 
 _Noreturn static void crash(struct history *h)
 {
@@ -46,7 +19,7 @@ static void maybe_crash(struct history *h, double p)
 }
 
 /* Anything but success ends the process: what a worker does with SEG_IO or SEG_FATAL. */
-static void must(struct history *h, enum seg_rc rc)
+void must(struct history *h, enum seg_rc rc)
 {
 	if (rc == SEG_FATAL)
 		crash(h);
@@ -54,7 +27,7 @@ static void must(struct history *h, enum seg_rc rc)
 		violation(&h->w, "unexpected error: %s", seg_rc_text(rc));
 }
 
-static void down(struct worker *k)
+void down(struct worker *k)
 {
 	engine_close(k->engine);
 	k->engine = NULL;
@@ -143,8 +116,6 @@ static void resolve_offsets(struct history *h)
 			world_resolve(&h->w, h->w.txns[i]);
 }
 
-static void commit(struct history *h, struct worker *k);
-
 /* The old owner, not yet deposed, commits once more: after the changelog's end was captured (a seeded bug). */
 static void late_commit(struct history *h, struct worker *k)
 {
@@ -166,7 +137,7 @@ static void start_sources(struct seg_part *part)
 		seg_part_set_start(part, (enum seg_source)s, 0);
 }
 
-static void assign(struct history *h, struct worker *k)
+void assign(struct history *h, struct worker *k)
 {
 	struct world *w = &h->w;
 	int64_t high = -1;
@@ -226,7 +197,7 @@ static void virtual_recovery(struct history *h, const char *dir, size_t n)
 	h->probe = NULL;
 }
 
-static void virtual_recoveries(struct history *h)
+void virtual_recoveries(struct history *h)
 {
 	struct world *w = &h->w;
 
@@ -258,7 +229,7 @@ static void note_erased(struct history *h, struct worker *k, int customer)
 	h->counts->erasures++;
 }
 
-static void poll_source(struct history *h, struct worker *k, enum seg_source s)
+void poll_source(struct history *h, struct worker *k, enum seg_source s)
 {
 	struct seg_part *part = engine_part(k->engine);
 	const struct input *in = world_next(&h->w, s, seg_part_next(part, s));
@@ -376,7 +347,7 @@ static void check_after(struct history *h, struct worker *k)
 	check_outputs(w);
 }
 
-static void commit(struct history *h, struct worker *k)
+void commit(struct history *h, struct worker *k)
 {
 	struct world *w = &h->w;
 	struct seg_part *part = engine_part(k->engine);
@@ -530,66 +501,6 @@ static void settle(struct history *h)
 	for (size_t i = 0; i < h->w.txns_len; i++)
 		if (txn_is_open(h->w.txns[i]) && chance(&h->w, .1) && (!h->active || h->w.txns[i]->by != h->active))
 			world_resolve(&h->w, h->w.txns[i]);
-}
-
-/* ---- a script ---- */
-
-static void say(struct history *h, enum input_kind kind, unsigned id)
-{
-	struct world *w = &h->w;
-
-	w->inputs[SEG_WEB][w->inputs_len[SEG_WEB]++] =
-		(struct input){.offset = w->end[SEG_WEB]++, .kind = kind, .customer = 0, .id = id};
-	poll_source(h, h->active, SEG_WEB);
-}
-
-static void do_commit(struct history *h, bool begin, size_t max)
-{
-	h->begin = begin;
-	h->max = max;
-	commit(h, h->active);
-}
-
-static void end_cycle(struct history *h)
-{
-	must(h, seg_part_write(engine_part(h->active->engine), SIZE_MAX, NULL));
-	do_commit(h, false, 0);
-	virtual_recoveries(h);
-}
-
-/*
- * What chance meets once in ten thousand histories: RocksDB gets a state that the changelog lacks, the cycle that wrote
- * it ends, and after a crash re-reading finds nothing to do for that customer. The next cycle must log them all the same.
- */
-static void store_ahead_of_changelog(struct history *h)
-{
-	h->scripted = true;
-	h->w.storm = h->w.lively = h->w.hurry = 0;
-	h->active = &h->workers[0];
-	assign(h, h->active);
-	say(h, IN_EVENT, 0);
-	do_commit(h, true, 0);
-	do_commit(h, false, SIZE_MAX);
-	end_cycle(h);
-	h->w.lively = 10; /* a decision alone: taken from the changelog later, it is dirty for the store only */
-	must(h, engine_reevaluate(h->active->engine, 1));
-	do_commit(h, false, 0);
-	h->w.lively = 0;
-	down(h->active);
-	assign(h, h->active);
-	say(h, IN_BAD, 0);
-	do_commit(h, true, 0);
-	do_commit(h, false, SIZE_MAX);
-	say(h, IN_EVENT, 1);
-	do_commit(h, false, 0);
-	end_cycle(h);
-	down(h->active);
-	assign(h, h->active);
-	say(h, IN_BAD, 0);
-	do_commit(h, true, 0);
-	do_commit(h, false, SIZE_MAX);
-	end_cycle(h);
-	h->scripted = false;
 }
 
 static void run(struct history *h, int steps)
