@@ -117,7 +117,7 @@ static void draw_title(struct seg_screen *s, const struct seg_demo_screen *d)
 	snprintf(link, sizeof(link), " http://127.0.0.1:%u/ ", d->port);
 	seg_screen_put(s, SEG_STYLE_TITLE, " segmentd demo ");
 	seg_screen_put(s, SEG_STYLE_PLAIN, "  a year of real orders%s",
-		       s->width >= WIDE_COLUMNS ? ", read from Kafka as it happens" : "");
+		       s->width >= WIDE_COLUMNS ? ", read from Kafka as they happen" : "");
 	unsigned columns = seg_screen_columns(link);
 	if (s->width > s->column + columns)
 		seg_screen_tab(s, s->width - columns);
@@ -306,7 +306,8 @@ static void draw_screen(struct seg_demo_view *v, const struct seg_demo_screen *d
 	draw_changes(&s, d);
 	draw_dead_letters(&s, d);
 	draw_drift(&s, d);
-	seg_screen_put(&s, SEG_STYLE_DIM, " Ctrl-C ends · /metrics and /api/v1/status answer at the address above");
+	seg_screen_put(&s, SEG_STYLE_DIM,
+		       " Ctrl-C ends · orders: Online Retail, UCI (CC BY 4.0) · web and e-mail events are synthetic");
 	seg_buf_printf(&v->out, "\033[J");
 	struct seg_screen last = {.out = &v->last, .colour = v->colour, .width = size.ws_col, .height = size.ws_row};
 	seg_buf_clear(&v->last);
@@ -341,7 +342,11 @@ static void plain(struct seg_demo_view *v, const struct seg_demo_screen *d)
 	struct seg_buf *out = &v->out;
 	seg_buf_clear(out);
 	if (!v->said_where)
-		seg_buf_printf(out, "segmentd demo: a year of real orders; http://127.0.0.1:%u/ shows more\n", d->port);
+		seg_buf_printf(
+			out,
+			"segmentd demo: a year of real orders (Online Retail, UCI, CC BY 4.0) and synthetic web and "
+			"e-mail events; http://127.0.0.1:%u/ shows more\n",
+			d->port);
 	v->said_where = true;
 	bool due = d->mono_ms - v->plain_mono_ms >= PLAIN_MS;
 	if (due && d->feed.time_ms != SEG_NO_TIME) {
