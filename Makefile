@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 60
 RELEASE := build/release
 export SEG_CACHE ?= $(shell tests/support/cache-dir.sh)
 
-.PHONY: help build demo test bench fuzz soak format lint clean deps deps-test
+.PHONY: help build demo test bench fuzz soak format lint deb clean deps deps-test
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,10 @@ format: deps-test  ## puts all C files into the project's form
 lint: deps-test  ## format check, clang-tidy, cppcheck
 	@tests/support/format.sh
 	@tests/support/lint.sh
+
+deb: build  ## the Debian package, into build/release
+	@packaging/install-packages.sh package
+	@packaging/make-deb.sh $(RELEASE)
 
 clean:  ## removes build/
 	rm -rf build

@@ -3,18 +3,14 @@
 if(TARGET segmentd)
 	install(TARGETS segmentd RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endif()
-install(DIRECTORY "${CMAKE_SOURCE_DIR}/config/schemas/" DESTINATION "${CMAKE_INSTALL_DATADIR}/segmentd/schemas"
+install(DIRECTORY config/schemas/ DESTINATION "${CMAKE_INSTALL_DATADIR}/segmentd/schemas"
 	FILES_MATCHING PATTERN "*.avsc")
-foreach(sample segmentd.yaml demo.yaml)
-	if(EXISTS "${CMAKE_SOURCE_DIR}/config/${sample}")
-		install(FILES "${CMAKE_SOURCE_DIR}/config/${sample}" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
-	endif()
-endforeach()
-if(EXISTS "${CMAKE_SOURCE_DIR}/packaging/segmentd.1")
-	install(FILES "${CMAKE_SOURCE_DIR}/packaging/segmentd.1" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
-endif()
+install(FILES config/segmentd.yaml config/demo.yaml packaging/prometheus-rules.yml packaging/grafana.json
+	CHANGELOG.md docs/operations.md docs/configuration.md docs/reference.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES packaging/segmentd.1 DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
+install(FILES packaging/segmentd.bash DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" RENAME segmentd)
 # Not LIBDIR: systemd reads units below lib whatever the architecture's library folder is.
-install(FILES "${CMAKE_SOURCE_DIR}/packaging/segmentd.service" DESTINATION lib/systemd/system)
+install(FILES packaging/segmentd.service DESTINATION lib/systemd/system)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME segmentd)

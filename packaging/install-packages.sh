@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages of the named sections of debian-packages.txt that are missing; says so first, and does
-# nothing when all are there. Usage: install-packages.sh SECTION... (build, test)
+# nothing when all are there. Usage: install-packages.sh SECTION... (build, test, package)
 set -eu
 
 list="$(dirname "$0")/debian-packages.txt"
@@ -51,10 +51,15 @@ echo "They will be installed now with ${as_root:+sudo }apt-get; this needs the n
 export DEBIAN_FRONTEND=noninteractive
 $as_root apt-get update -qq
 
+# Not `apt-cache show`: that knows packages, too, which others only mention.
+has_candidate() {
+	LC_ALL=C apt-cache policy "$1" | grep -q '^  Candidate: [^(]'
+}
+
 chosen=""
 for line in $missing; do
 	for name in $(echo "$line" | tr '|' ' '); do
-		if apt-cache show "$name" >/dev/null 2>&1; then
+		if has_candidate "$name"; then
 			chosen="$chosen $name"
 			continue 2
 		fi
