@@ -235,8 +235,8 @@ static enum seg_rc on_change(void *ctx, int32_t partition, const struct seg_chan
 			   .offset = change->cause.offset};
 
 	(void)partition;
-	(void)err;
-	need(e->w, d, "%s: an event id that follows from no life", customer_ids[o.customer]);
+	if (!d)
+		return seg_error_set(err, SEG_INVALID, "an event id that follows from no life");
 	o.birth_source = d->birth_source;
 	o.birth_offset = d->birth_offset;
 	o.n = d->change_number + 1;

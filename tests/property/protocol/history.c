@@ -347,6 +347,25 @@ static void check_after(struct history *h, struct worker *k)
 	check_outputs(w);
 }
 
+/* What else may happen while a commit is under way. */
+static void go_on(struct history *h, struct worker *k)
+{
+	struct world *w = &h->w;
+	struct seg_part *part = engine_part(k->engine);
+
+	if (chance(w, .3))
+		for (int64_t n = between(w, 1, 3); n > 0; n--)
+			poll(h, k);
+	if (chance(w, .2))
+		must(h, seg_part_write(part, (size_t)between(w, 1, 3), NULL));
+	if (chance(w, .1))
+		must(h, engine_reevaluate(k->engine, .3));
+	if (chance(w, .1))
+		must(h, engine_recount(k->engine));
+	if (chance(w, .1))
+		seg_part_evict(part);
+}
+
 void commit(struct history *h, struct worker *k)
 {
 	struct world *w = &h->w;
@@ -365,9 +384,8 @@ void commit(struct history *h, struct worker *k)
 		progress |= seg_part_next(part, (enum seg_source)s) != w->group.next[s];
 	maybe_crash(h, .02);
 	struct txn *t = seal(h, k, &c);
-	if (!h->scripted && chance(w, .3))
-		for (int64_t n = between(w, 1, 3); n > 0; n--)
-			poll(h, k); /* the next events, while the commit is under way */
+	if (!h->scripted)
+		go_on(h, k);
 	maybe_crash(h, .02);
 	bool fenced = false;
 	if (!SEG_MUTANT(NO_OFFSETS) || progress) {
