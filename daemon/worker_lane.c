@@ -302,7 +302,7 @@ static enum seg_rc reread_record(struct seg_worker *w, struct seg_lane *lane, en
 	const struct seg_event *event;
 	struct seg_raw raw = {source, m->partition, m->offset, m->timestamp_ms, m->key, m->value};
 	struct seg_part *part = seg_shard_part(lane->shard);
-	lane->reread++;
+	lane->reread += m->offset < lane->to[source];
 	if (m->offset >= lane->to[source] || seg_intake_read(w->intake, &raw, &event) != SEG_REFUSED_NOT) {
 		seg_part_reread_position(part, source, m->offset + 1);
 		return SEG_OK;
@@ -332,10 +332,16 @@ static enum seg_rc take_input(struct seg_worker *w, struct seg_lane *lane, enum 
 	if (rc)
 		return seg_error_wrap(err, rc, "re-reading %s/%" PRId32 ", offset %" PRId64, w->inst->topics[source],
 				      lane->partition, m->offset);
-	if (!seg_part_reread_done(part))
-		return SEG_OK;
-	close_streams(w, lane);
-	return recovered(w, lane, err);
+	if (seg_part_reread_done(part)) {
+		close_streams(w, lane);
+		return recovered(w, lane, err);
+	}
+	if ((event == SEG_STREAM_EOF ? m->offset : m->offset + 1) >= lane->to[source]) {
+		/* Others go on: nothing beyond the group's offset is read here. */
+		seg_kafka_reader_remove(w->reader, lane->input_stream[source]);
+		lane->input_open[source] = false;
+	}
+	return SEG_OK;
 }
 
 static enum seg_rc take_event(void *ctx, enum seg_stream_event event, const struct seg_kafka_message *m,

@@ -29,6 +29,7 @@ SUPPORT = pathlib.Path(__file__).resolve().parent
 SOURCE_DIR = SUPPORT.parents[1]
 sys.path[:0] = [str(SUPPORT / "kafka"), str(SUPPORT / "oracle")]
 from kafka import Kafka  # noqa: E402
+from collect import GroupReader  # noqa: E402
 import oracle  # noqa: E402
 import wire  # noqa: E402
 
@@ -71,6 +72,7 @@ class Job:
             self.kafka = Kafka(self.kafka_properties).__enter__()
             self.data_dir = self.folder / "data"
             self.config = self.write_config()
+            self.group = GroupReader(self.kafka.brokers, self.app)
             self.probe = Consumer({"bootstrap.servers": self.kafka.brokers, "group.id": self.app})
         except BaseException:
             self.__exit__(*sys.exc_info())
@@ -85,6 +87,7 @@ class Job:
             self.print_logs()
         if self.probe:
             self.probe.close()
+            self.group.close()
         if self.kafka:
             self.kafka.close()
         if not self.keep:
@@ -200,7 +203,8 @@ class Job:
 
     def positions(self):
         """The group's committed offsets; -1: none."""
-        return {(t.topic, t.partition): max(t.offset, -1) for t in self.probe.committed(self.places(), timeout=20)}
+        found = self.group.read(INPUTS)
+        return {(t.topic, t.partition): found.get((t.topic, t.partition), (-1, ""))[0] for t in self.places()}
 
     def lag(self, ends, positions=None):
         """Records that are not committed; ends as of ends()."""
@@ -228,12 +232,13 @@ class Job:
             while partition not in cuts and high > 0:
                 start = max(0, high - back)
                 reader.assign([TopicPartition(topic, partition, start)])
-                while True:
-                    message = reader.poll(20)
-                    if message is None or message.error():
-                        break
-                    if message.key()[:1] == b"c" and message.value():
-                        cuts[partition] = wire.read_cut(message.value())
+                at_end, until = False, time.monotonic() + 20
+                while not at_end:
+                    expect(time.monotonic() < until, f"{topic}/{partition} cannot be read to its end")
+                    for message in reader.consume(1000, timeout=.05):
+                        at_end = at_end or message.error() is not None
+                        if not message.error() and message.key()[:1] == b"c" and message.value():
+                            cuts[partition] = wire.read_cut(message.value())
                 if start == 0:
                     break
                 back *= 8

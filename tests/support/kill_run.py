@@ -1,10 +1,13 @@
 """Killing the daemon while it drains: what tests/integration/kill and tests/fault/soak share.
 
-A kill counts only if records were left to commit when it came. After each: the restart may read no more inputs again than
+A kill counts only if records were left to commit when it came. So that there are some however fast the machine drains, the
+process is let run in slices between the first commit and the kill, and looked at while it is stopped; the kill comes at a
+random moment of a running slice. After each: the restart may read no more inputs again than
 lay between replay_from of the newest committed cuts and the group's offsets, must commit anew within 2 x recovery.target
 and the time that joining the group took, and must not rebuild a store.
 """
 import random
+import signal
 import threading
 import time
 
@@ -75,6 +78,23 @@ def start_and_check(job, round_, target_s):
     return True
 
 
+def run_in_slices(job, ends, goal, dice):
+    """Lets it commit about `goal` records more, and returns in the midst of a slice."""
+    job.process.send_signal(signal.SIGSTOP)
+    began = job.lag(ends)
+    slice_s = .01
+    while True:
+        left = job.lag(ends)
+        if left == 0 or began - left >= goal:
+            break
+        job.process.send_signal(signal.SIGCONT)
+        time.sleep(slice_s * dice.uniform(1, 3))
+        job.process.send_signal(signal.SIGSTOP)
+        slice_s = min(slice_s * 1.3, .2)
+    job.process.send_signal(signal.SIGCONT)
+    time.sleep(dice.uniform(0, .03))
+
+
 def kill_rounds(job, ends, kills, target_s, seed, share=(.02, .07)):
     """Kills `kills` times while there is lag; yields a Round for each start. Between kills a share of all is drained."""
     dice, total = random.Random(seed), sum(high - low for low, high in ends.values())
@@ -83,11 +103,7 @@ def kill_rounds(job, ends, kills, target_s, seed, share=(.02, .07)):
         if not start_and_check(job, round_, target_s):
             yield round_
             return
-        began = job.lag(ends)
-        goal = total * dice.uniform(*share)
-        until = time.monotonic() + dice.uniform(.05, 1.5)
-        while time.monotonic() < until and began - job.lag(ends) < goal:
-            time.sleep(.005)
+        run_in_slices(job, ends, total * dice.uniform(*share), dice)
         job.kill()
         round_.lag = job.lag(ends)
         round_.committed = total - round_.lag

@@ -74,25 +74,54 @@ class Answer:
         return self.data[self.at - size:self.at].decode()
 
 
-def read_group(brokers, group, topics):
-    """{(topic, partition): (offset, metadata)} by OffsetFetch version 5, asked of the one broker there is: confluent_kafka
-    2.6 reads beyond the end of the metadata, which librdkafka hands over with its length."""
-    name = group.encode()
-    request = b"\x00\x09\x00\x05\x00\x00\x00\x01\xff\xff" + len(name).to_bytes(2, "big") + name + b"\xff\xff\xff\xff"
-    host, port = brokers.split(",")[0].rsplit(":", 1)
-    with socket.create_connection((host, int(port)), timeout=TIMEOUT_S) as connection:
-        connection.sendall(len(request).to_bytes(4, "big") + request)
-        answer = Answer(receive(connection, int.from_bytes(receive(connection, 4), "big")))
-    answer.integer(4), answer.integer(4)  # correlation id, throttling
-    found = {}
-    for _ in range(answer.integer(4)):
-        topic = answer.string()
+class GroupReader:
+    """A group's committed offsets by OffsetFetch version 5, over a connection to the one broker there is. Not by
+    confluent_kafka: 2.6 reads beyond the end of the metadata, which librdkafka hands over with its length, and it waits for
+    offsets of open transactions."""
+
+    def __init__(self, brokers, group):
+        self.brokers, self.group, self.connection = brokers, group.encode(), None
+
+    def close(self):
+        if self.connection:
+            self.connection.close()
+        self.connection = None
+
+    def ask(self, request):
+        if not self.connection:
+            host, port = self.brokers.split(",")[0].rsplit(":", 1)
+            self.connection = socket.create_connection((host, int(port)), timeout=TIMEOUT_S)
+            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connection.sendall(len(request).to_bytes(4, "big") + request)
+        return Answer(receive(self.connection, int.from_bytes(receive(self.connection, 4), "big")))
+
+    def read(self, topics):
+        """{(topic, partition): (offset, metadata)} of those that have one."""
+        request = (b"\x00\x09\x00\x05\x00\x00\x00\x01\xff\xff" + len(self.group).to_bytes(2, "big") + self.group +
+                   b"\xff\xff\xff\xff")
+        try:
+            answer = self.ask(request)
+        except OSError:  # closed after ten idle minutes, or the broker was restarted
+            self.close()
+            answer = self.ask(request)
+        answer.integer(4), answer.integer(4)  # correlation id, throttling
+        found = {}
         for _ in range(answer.integer(4)):
-            partition, offset, _ = answer.integer(4), answer.integer(8), answer.integer(4)
-            metadata, error = answer.string(), answer.integer(2)
-            if topic in topics and not error and offset >= 0:
-                found[topic, partition] = (offset, metadata)
-    return found
+            topic = answer.string()
+            for _ in range(answer.integer(4)):
+                partition, offset, _ = answer.integer(4), answer.integer(8), answer.integer(4)
+                metadata, error = answer.string(), answer.integer(2)
+                if topic in topics and not error and offset >= 0:
+                    found[topic, partition] = (offset, metadata)
+        return found
+
+
+def read_group(brokers, group, topics):
+    reader = GroupReader(brokers, group)
+    try:
+        return reader.read(topics)
+    finally:
+        reader.close()
 
 
 def read_dump(binary, data_dir):
