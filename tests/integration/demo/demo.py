@@ -3,12 +3,12 @@
 demo.py SEGMENTD ends|year|short|stops|terminal
 """
 
+import errno
 import fcntl
 import json
 import os
 import pty
 import re
-import select
 import signal
 import struct
 import subprocess
@@ -153,20 +153,23 @@ def on_terminal(program, columns, rows, **environ):
     tmp = tempfile.mkdtemp(prefix="seg-demo-test-")
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    before = termios.tcgetattr(theirs)
+    before = termios.tcgetattr(ours)
     env = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
     run = subprocess.Popen([program, "demo", "--port", "0", "--rate", "0", "--exit-after", "20000"], stdin=theirs,
                            stdout=theirs, stderr=theirs, env={**env, "TERM": "xterm-256color", "TMPDIR": tmp, **environ})
+    os.close(theirs)
     shown = b""
-    while run.poll() is None or select.select([ours], [], [], 0.2)[0]:
-        if select.select([ours], [], [], 0.2)[0]:
+    try:
+        while True:
             shown += os.read(ours, 65536)
+    except OSError as e:  # nobody has the other end open any more
+        assert e.errno == errno.EIO, e
+    run.wait(10)
     assert run.returncode == 0, (run.returncode, shown[-2000:])
-    assert termios.tcgetattr(theirs) == before, "the terminal's settings are not what they were"
+    assert termios.tcgetattr(ours) == before, "the terminal's settings are not what they were"
     assert os.listdir(tmp) == []
     os.rmdir(tmp)
     os.close(ours)
-    os.close(theirs)
     return shown.decode()
 
 
@@ -184,7 +187,9 @@ def terminal(program):
             assert len(lines) <= rows and len(longest) <= columns, (len(lines), len(longest), longest)
         assert "SEGMENTS" in plain[-1] and "●" in plain[-1], plain[-1]
         assert rows < 30 or ("LATEST CHANGES" in plain[-1] and " → " in plain[-1] and "missing_field" in plain[-1])
-        check_summary(shown.rstrip("\r\n").split("\r\n")[-1], 20000)
+        last = re.split("\r+\n", shown.rstrip("\r\n"))[-1]
+        assert last.startswith("{"), shown[-3000:]
+        check_summary(last, 20000)
 
 
 if __name__ == "__main__":
