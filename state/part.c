@@ -6,6 +6,7 @@
  * it, and when it is not an erased customer, whom only the changelog remembers.
  */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,9 +69,23 @@ void seg_part_drop(struct seg_part *part)
 		part->start[s] = part->next[s] = part->replay_from[s] = -1;
 }
 
+/* A damaged store is never trusted, and no reason to stop: Kafka has it all. */
+static enum seg_rc open_store(struct seg_part *part, struct seg_error *err)
+{
+	const struct seg_part_options *o = &part->options;
+	enum seg_rc rc = seg_store_open(o->env, o->dir, &part->store, err);
+
+	if (rc != SEG_CORRUPT)
+		return rc;
+	snprintf(part->damaged, sizeof part->damaged, "it could not be opened: %.200s", err->text);
+	rc = seg_store_destroy(o->env, o->dir, err);
+	return rc == SEG_OK ? seg_store_open(o->env, o->dir, &part->store, err) : rc;
+}
+
 enum seg_rc seg_part_open(const struct seg_part_options *options, struct seg_part **ret, struct seg_error *err)
 {
 	struct seg_part *part = calloc(1, sizeof *part);
+	struct seg_error local = {SEG_OK, ""};
 	enum seg_rc rc;
 
 	if (!part)
@@ -88,12 +103,7 @@ enum seg_rc seg_part_open(const struct seg_part_options *options, struct seg_par
 		goto out;
 	}
 	seg_part_drop(part);
-	rc = seg_store_open(options->env, options->dir, &part->store, err);
-	if (rc == SEG_CORRUPT) { /* never trusted, and no reason to stop: Kafka has it all */
-		rc = seg_store_destroy(options->env, options->dir, err);
-		if (rc == SEG_OK)
-			rc = seg_store_open(options->env, options->dir, &part->store, err);
-	}
+	rc = open_store(part, err ? err : &local);
 	if (rc == SEG_OK) {
 		*ret = part;
 		return SEG_OK;

@@ -47,6 +47,7 @@ struct seg_part_options {
 	void *ctx;
 };
 
+/* A store that is damaged so that it cannot be opened is made anew; the next seg_part_recover() says so. */
 enum seg_rc seg_part_open(const struct seg_part_options *options, struct seg_part **ret,
 			  struct seg_error *err) SEG_MUST_CHECK;
 void seg_part_close(struct seg_part *part); /* NULL is fine; the store keeps what was written */
@@ -160,7 +161,8 @@ enum seg_rc seg_part_scan(struct seg_part *part, uint64_t from, uint64_t to, siz
 enum seg_rc seg_part_recount(struct seg_part *part, size_t max, bool *ret_done, struct seg_error *err) SEG_MUST_CHECK;
 bool seg_part_recounted(const struct seg_part *part);
 
-/* Living customer of that id as of the last commit; decoded or cloned, caller frees with seg_profile_free(). */
+/* Living customer of that id as of the last commit; decoded or cloned, caller frees with seg_profile_free().
+ * SEG_NOT_FOUND; SEG_RETRY: being recovered. */
 enum seg_rc seg_part_find(struct seg_part *part, struct seg_str id, struct seg_profile **ret,
 			  struct seg_error *err) SEG_MUST_CHECK;
 
@@ -184,6 +186,7 @@ bool seg_part_has_work(const struct seg_part *part);
 /* A cycle runs and has profiles to log, or is whole and waits for the commit that ends it. */
 bool seg_part_cycle_waits(const struct seg_part *part);
 
+/* On failure nothing is sealed: abort the transaction and call seg_part_aborted(), which undoes all since the last commit. */
 enum seg_rc seg_part_seal(struct seg_part *part, const struct seg_seal *seal, seg_part_emit emit, void *ctx,
 			  struct seg_error *err) SEG_MUST_CHECK;
 uint64_t seg_part_sealed_seq(const struct seg_part *part); /* goes with the offsets as "seq=N" */

@@ -46,6 +46,7 @@ struct seg_part_sealed {
 struct seg_part {
 	struct seg_part_options options;
 	struct seg_store *store;
+	char damaged[256]; /* why the store had to be made anew at open; told by the next recovery */
 	struct seg_table table;
 	struct seg_batch *batch;
 	struct seg_spares spares;

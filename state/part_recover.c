@@ -172,6 +172,9 @@ enum seg_rc seg_part_recover(struct seg_part *part, const struct seg_recovery *f
 	if (rc != SEG_OK)
 		return seg_part_wrong(part, rc, err);
 	part->facts = *facts;
+	if (part->damaged[0] && !why[0])
+		memcpy(why, part->damaged, sizeof why);
+	part->damaged[0] = '\0';
 	part->from_offset = position;
 	part->rebuilding = position == SEG_PART_FROM_START;
 	part->taking = true;

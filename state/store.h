@@ -22,33 +22,33 @@
 #include "base/error.h"
 #include "base/str.h"
 
-struct seg_store_env;   /* block cache, background threads and options shared by all stores of a process */
+struct seg_store_env; /* block cache, background threads and options shared by all stores of a process */
 struct seg_store;
 struct seg_batch;
 struct seg_scan;
 
 struct seg_store_options {
-	size_t cache_bytes;             /* shared block cache, with index and filter blocks; 0: 32 MiB */
-	size_t write_buffer_bytes;      /* per store, at most two of them; 0: 4 MiB */
-	int background_threads;         /* per process; 0: 2 */
-	int max_open_files;             /* per store; 0: 128 */
-	bool in_memory;                 /* tests: files live in the env and go with it */
-	const char *rocksdb;            /* "name=value;…" passed through, NULL or "": none (borrowed until return) */
+	size_t cache_bytes;	   /* shared block cache, with index and filter blocks; 0: 32 MiB */
+	size_t write_buffer_bytes; /* per store, at most two of them; 0: 4 MiB */
+	int background_threads;	   /* per process; 0: 2 */
+	int max_open_files;	   /* per store; 0: 128 */
+	bool in_memory;		   /* tests: files live in the env and go with it */
+	const char *rocksdb;	   /* "name=value;…" passed through, NULL or "": none (borrowed until return) */
 };
 
 /* SEG_INVALID: RocksDB does not know what `rocksdb` says. */
 enum seg_rc seg_store_env_new(const struct seg_store_options *options, struct seg_store_env **ret,
 			      struct seg_error *err) SEG_MUST_CHECK;
-void seg_store_env_free(struct seg_store_env *env);     /* after all its stores are closed */
+void seg_store_env_free(struct seg_store_env *env);		   /* after all its stores are closed */
 size_t seg_store_env_cache_bytes(const struct seg_store_env *env); /* in use */
 
 /*
  * Opens, or makes, the store in dir (missing folders are made). env is borrowed until close. SEG_IO with the holder's
  * process id when another process has it open.
  */
-enum seg_rc seg_store_open(struct seg_store_env *env, const char *dir, struct seg_store **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
-void seg_store_close(struct seg_store *s);              /* NULL is fine; writes are kept */
+enum seg_rc seg_store_open(struct seg_store_env *env, const char *dir, struct seg_store **ret,
+			   struct seg_error *err) SEG_MUST_CHECK;
+void seg_store_close(struct seg_store *s); /* NULL is fine; writes are kept */
 
 /* Deletes everything in the open store and goes on with an empty one. On failure only close is allowed. */
 enum seg_rc seg_store_empty(struct seg_store *s, struct seg_error *err) SEG_MUST_CHECK;
@@ -59,14 +59,14 @@ enum seg_rc seg_store_destroy(struct seg_store_env *env, const char *dir, struct
 /* Replaces out's content by the profile record. SEG_NOT_FOUND; SEG_LIMIT: out's maximum. */
 enum seg_rc seg_store_get(struct seg_store *s, uint64_t hash, struct seg_str id, struct seg_buf *out,
 			  struct seg_error *err) SEG_MUST_CHECK;
-enum seg_rc seg_store_get_meta(struct seg_store *s, const char *name, struct seg_buf *out, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_store_get_meta(struct seg_store *s, const char *name, struct seg_buf *out,
+			       struct seg_error *err) SEG_MUST_CHECK;
 
 /* Batches: all or nothing, in the order of the calls; cheapest in key order (hash, then id). Memory failures abort. */
-struct seg_batch *seg_batch_new(void);                  /* NULL when out of memory */
+struct seg_batch *seg_batch_new(void); /* NULL when out of memory */
 void seg_batch_free(struct seg_batch *b);
 void seg_batch_clear(struct seg_batch *b);
-size_t seg_batch_len(const struct seg_batch *b);        /* puts and deletes */
+size_t seg_batch_len(const struct seg_batch *b); /* puts and deletes */
 size_t seg_batch_bytes(const struct seg_batch *b);
 void seg_batch_put_profile(struct seg_batch *b, uint64_t hash, struct seg_str id, const void *data, size_t len);
 void seg_batch_delete_profile(struct seg_batch *b, uint64_t hash, struct seg_str id);
@@ -77,14 +77,14 @@ void seg_batch_delete_meta(struct seg_batch *b, const char *name);
 enum seg_rc seg_batch_write(struct seg_store *s, struct seg_batch *b, struct seg_error *err) SEG_MUST_CHECK;
 
 /* Profiles with hash >= from_hash in key order, as of the moment of opening. Scans must be closed before the store. */
-enum seg_rc seg_scan_open(struct seg_store *s, uint64_t from_hash, struct seg_scan **ret, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_scan_open(struct seg_store *s, uint64_t from_hash, struct seg_scan **ret,
+			  struct seg_error *err) SEG_MUST_CHECK;
 void seg_scan_close(struct seg_scan *scan);
 
 struct seg_scan_item {
 	uint64_t hash;
-	struct seg_str id;              /* borrowed until the next call */
-	const uint8_t *data;            /* the same */
+	struct seg_str id;   /* borrowed until the next call */
+	const uint8_t *data; /* the same */
 	size_t len;
 };
 
@@ -100,8 +100,8 @@ enum seg_rc seg_store_verify(struct seg_store *s, uint64_t *ret_profiles, struct
 /* A copy of the store as of now in dir, which must not exist. */
 enum seg_rc seg_store_checkpoint(struct seg_store *s, const char *dir, struct seg_error *err) SEG_MUST_CHECK;
 
-uint64_t seg_store_bytes(struct seg_store *s);          /* on disk, nearly */
-size_t seg_store_memory(struct seg_store *s);           /* write buffers and table readers; the cache is the env's */
-uint64_t seg_store_estimate(struct seg_store *s);       /* number of profiles, roughly */
+uint64_t seg_store_bytes(struct seg_store *s);	  /* on disk, nearly */
+size_t seg_store_memory(struct seg_store *s);	  /* write buffers and table readers; the cache is the env's */
+uint64_t seg_store_estimate(struct seg_store *s); /* number of profiles, roughly */
 
 #endif

@@ -334,6 +334,34 @@ static void test_store_older_than_tombstones_is_emptied(void **state)
 	assert_int_equal(fixture_purchases(f, "a"), 1);
 }
 
+static void test_damaged_store_is_made_anew_and_said(void **state)
+{
+	struct fixture *f = *state;
+	struct seg_store_options options = {0};
+	char dir[] = "/tmp/seg-part-XXXXXX", command[128], why[256];
+	int64_t at, from[SEG_SOURCES], to[SEG_SOURCES];
+	bool warn;
+
+	seg_part_close(f->part);
+	seg_store_env_free(f->env);
+	assert_non_null(mkdtemp(dir));
+	assert_ok(seg_store_env_new(&options, &f->env, NULL));
+	f->options.env = f->env;
+	f->options.dir = dir;
+	fixture_open(f);
+	make_clean_store(f);
+	snprintf(command, sizeof command, "rm %s/CURRENT", dir);
+	assert_ok(system(command));
+	fixture_open(f);
+	assert_ok(fixture_take(f, &at, why, from, to, &warn, NULL));
+	assert_int_equal(at, SEG_PART_FROM_START);
+	assert_non_null(strstr(why, "could not be opened"));
+	assert_ok(seg_part_recovered(f->part, NULL));
+	assert_int_equal(fixture_purchases(f, "a"), 1);
+	snprintf(command, sizeof command, "rm -r %s", dir);
+	assert_ok(system(command));
+}
+
 enum { MANY = 20000 };
 
 static void many_id(char *id, size_t size, int i)
@@ -469,7 +497,8 @@ int main(void)
 		T(test_clean_stop_leaves_nothing_to_do),	T(test_unclean_stop_rereads),
 		T(test_recovery_stops_when_something_is_wrong), T(test_damaged_changelog_record_is_corrupt),
 		T(test_store_of_another_cluster_is_emptied),	T(test_store_beyond_the_log_is_emptied),
-		T(test_store_older_than_tombstones_is_emptied), T(test_memory_is_bounded),
+		T(test_store_older_than_tombstones_is_emptied), T(test_damaged_store_is_made_anew_and_said),
+		T(test_memory_is_bounded),
 		T(test_rebuild_of_more_than_fits_memory),	T(test_scan_sees_everybody_once_in_order),
 #undef T
 	};
