@@ -25,7 +25,7 @@ enum {
 	SETTLE_MS = 2500, /* nothing has moved for so long: two ticks of the fold and a commit */
 	SETTLE_MOST_MS = 60000,
 	/* The mock cluster lets a rebalance take a second less than this. With clients in this process none is lost. */
-	SESSION_MS = 6000,
+	SESSION_MS = 10000,
 	SMOOTH_LOOKS = 8 /* events/s is shown over so many looks */
 };
 
