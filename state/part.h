@@ -119,6 +119,14 @@ const struct seg_cut *seg_part_cut(const struct seg_part *part);
 int64_t seg_part_next(const struct seg_part *part, enum seg_source source);
 /* First position of a source without a committed one (the concrete log start). */
 void seg_part_set_start(struct seg_part *part, enum seg_source source, int64_t offset);
+/* Records that are about to come: what memory has of their customers is brought near the processor. A hint and no more;
+ * at most SEG_PART_HINTS. */
+enum { SEG_PART_HINTS = 8 };
+struct seg_part_hint {
+	const struct seg_part *part;
+	struct seg_str id;
+};
+void seg_part_prefetch(const struct seg_part_hint *hints, size_t len);
 /* A record that does nothing to a profile (refused, erase of nobody), or an end mark past markers. */
 void seg_part_advance(struct seg_part *part, enum seg_source source, int64_t next);
 

@@ -47,16 +47,16 @@ static enum seg_rc add_work(struct seg_part *part, struct seg_entry *e, struct s
 
 enum seg_rc seg_part_touch(struct seg_part *part, struct seg_entry *e, struct seg_error *err)
 {
-	struct seg_profile *image = NULL;
+	struct seg_image *image = NULL;
 	enum seg_rc rc;
 
 	if (e->touched)
 		return SEG_OK;
-	if (e->now && !(image = seg_spares_clone(&part->spares, e->now)))
+	if (e->now && !(image = seg_spares_image(&part->spares, e->now)))
 		return seg_part_no_memory(part, err);
 	rc = add_work(part, e, err);
 	if (rc != SEG_OK) {
-		seg_profile_free(image);
+		seg_spares_give(&part->spares, image);
 		return rc;
 	}
 	if (e->in_seal)
@@ -65,10 +65,8 @@ enum seg_rc seg_part_touch(struct seg_part *part, struct seg_entry *e, struct se
 		e->before = image;
 	e->touched = true;
 	if (image) {
-		size_t bytes = seg_profile_size(image);
-
-		e->bytes += bytes;
-		part->memory_bytes += bytes;
+		e->bytes += image->bytes;
+		part->memory_bytes += image->bytes;
 	}
 	return SEG_OK;
 }
@@ -76,7 +74,7 @@ enum seg_rc seg_part_touch(struct seg_part *part, struct seg_entry *e, struct se
 /* Undoes a touch that turned out to change nothing; the entry is the last of the work list then, or was in it before. */
 static void untouch(struct seg_part *part, struct seg_entry *e, bool was_in_work)
 {
-	struct seg_profile **image = e->in_seal ? &e->sealed : &e->before;
+	struct seg_image **image = e->in_seal ? &e->sealed : &e->before;
 
 	seg_spares_give(&part->spares, *image);
 	*image = NULL;

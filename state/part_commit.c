@@ -60,7 +60,7 @@ static enum seg_rc emit_profiles(const struct sealing *s, struct seg_error *err)
 
 static bool decision_moved(const struct seg_entry *e)
 {
-	const struct seg_profile *from = e->before, *to = e->now;
+	const struct seg_profile *from = e->before ? &e->before->profile : NULL, *to = e->now;
 
 	if (!from)
 		return true; /* the birth must be logged */
@@ -299,7 +299,7 @@ static void drop_gone(struct seg_part *part)
 		struct seg_entry *e = part->sealed.gone.items[i];
 
 		if (e->touched) {
-			seg_profile_free(e->before);
+			seg_spares_give(&part->spares, e->before);
 			e->before = NULL;
 		}
 		if (!e->touched || SEG_MUTANT(LATE_ERASED)) {
@@ -348,16 +348,19 @@ enum seg_rc seg_part_committed(struct seg_part *part, int64_t cut_offset, struct
 
 static enum seg_rc restore(struct seg_part *part, struct seg_entry *e, struct seg_error *err)
 {
-	struct seg_profile *was = e->before;
+	struct seg_profile *was = NULL;
 	enum seg_rc rc = SEG_OK;
 
 	e->caused = e->tombstone = false;
 	if (!e->touched && !e->in_seal)
 		return SEG_OK;
+	if (e->before && !(was = seg_profile_clone(&e->before->profile)))
+		return seg_part_no_memory(part, err);
 	rc = seg_part_contribute(part, e->hash, e->now ? &e->now->contribution : NULL, was ? &was->contribution : NULL,
 				 err);
 	seg_profile_free(e->now);
-	seg_profile_free(e->sealed);
+	seg_spares_give(&part->spares, e->sealed);
+	seg_spares_give(&part->spares, e->before);
 	e->now = was;
 	e->sealed = e->before = NULL;
 	e->touched = e->in_seal = false;

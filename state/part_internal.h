@@ -110,9 +110,11 @@ static inline bool seg_profile_is_alive(const struct seg_profile *p)
 }
 
 /* The version of the last commit. */
-static inline struct seg_profile *seg_entry_committed(const struct seg_entry *e)
+static inline const struct seg_profile *seg_entry_committed(const struct seg_entry *e)
 {
-	return e->touched || e->in_seal ? e->before : e->now;
+	if (e->touched || e->in_seal)
+		return e->before ? &e->before->profile : NULL;
+	return e->now;
 }
 
 /* part_apply.c: a pre-image is taken at the first touch after a seal. */

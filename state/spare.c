@@ -3,150 +3,136 @@
 #include <stdlib.h>
 #include <string.h>
 
-void seg_spares_give(struct seg_spares *s, struct seg_profile *p)
+/* Blocks are made in steps, so that the next image fits in more often. */
+enum { ALIGN = 8, STEP = 256 };
+
+void seg_image_free(struct seg_image *image)
 {
-	if (p && s->len < s->limit)
-		s->items[s->len++] = p;
+	free(image);
+}
+
+void seg_spares_give(struct seg_spares *s, struct seg_image *image)
+{
+	if (image && s->len < s->limit)
+		s->items[s->len++] = image;
 	else
-		seg_profile_free(p);
+		seg_image_free(image);
 }
 
 void seg_spares_release(struct seg_spares *s)
 {
 	while (s->len > 0)
-		seg_profile_free(s->items[--s->len]);
+		seg_image_free(s->items[--s->len]);
 }
 
-/* Copies a section of fixed size over the one that is there, or into a new one. */
-static bool copy_section(void **to, const void *from, size_t size)
+/* What is laid one after the other; without a base it is only measured. */
+struct block {
+	char *base;
+	size_t len;
+};
+
+static void *put(struct block *b, const void *from, size_t len)
 {
-	if (!from) {
-		free(*to);
-		*to = NULL;
-		return true;
+	void *at = b->base ? b->base + b->len : NULL;
+
+	if (!from || len == 0)
+		return NULL;
+	if (at)
+		memcpy(at, from, len);
+	b->len += (len + ALIGN - 1) / ALIGN * ALIGN;
+	return at;
+}
+
+/* One byte more, as in every profile: present and empty is not absent. */
+static void put_str(struct block *b, struct seg_str from, struct seg_str *ret)
+{
+	char *at = b->base ? b->base + b->len : NULL;
+
+	if (!from.ptr)
+		return;
+	if (at) {
+		memcpy(at, from.ptr, from.len);
+		at[from.len] = '\0';
+		ret->ptr = at;
 	}
-	if (!*to && !(*to = malloc(size)))
-		return false;
-	memcpy(*to, from, size);
-	return true;
+	b->len += ((size_t)from.len + ALIGN) / ALIGN * ALIGN;
 }
 
-/* Copies an array of len items over one that has room for *cap. */
-static bool copy_array(void **to, uint32_t *cap, const void *from, uint32_t len, size_t size)
+static struct seg_orders *put_orders(struct block *b, const struct seg_orders *from)
 {
-	if (len > *cap) {
-		void *bigger = malloc(len * size);
+	struct seg_orders *to = put(b, from, sizeof *from);
+	int32_t *days = from ? put(b, from->days, from->days_len * sizeof *from->days) : NULL;
 
-		if (!bigger)
-			return false;
-		free(*to);
-		*to = bigger;
-		*cap = len;
+	if (to)
+		to->days = days;
+	return to;
+}
+
+static struct seg_attributes *put_attributes(struct block *b, const struct seg_attributes *from)
+{
+	struct seg_attributes *to = put(b, from, sizeof *from);
+	struct seg_attribute *items;
+	struct seg_consent *consents;
+	struct seg_str measured;
+
+	if (!from)
+		return NULL;
+	items = put(b, from->items, from->len * sizeof *from->items);
+	consents = put(b, from->consents, from->consents_len * sizeof *from->consents);
+	for (uint32_t i = 0; i < from->len; i++) {
+		put_str(b, from->items[i].name, items ? &items[i].name : &measured);
+		if (from->items[i].value.type == SEG_VALUE_STRING)
+			put_str(b, from->items[i].value.s, items ? &items[i].value.s : &measured);
 	}
-	if (len > 0)
-		memcpy(*to, from, len * size);
-	return true;
-}
-
-static bool copy_orders(struct seg_orders **to, const struct seg_orders *from)
-{
-	void *days = *to ? (*to)->days : NULL;
-	uint32_t cap = *to ? (*to)->days_cap : 0;
-
-	if (!from) {
-		free(days);
-		free(*to);
-		*to = NULL;
-		return true;
+	for (uint32_t i = 0; i < from->consents_len; i++)
+		put_str(b, from->consents[i].purpose, consents ? &consents[i].purpose : &measured);
+	if (to) {
+		to->items = items;
+		to->consents = consents;
 	}
-	if (!*to && !(*to = calloc(1, sizeof **to)))
-		return false;
-	if (!copy_array(&days, &cap, from->days, from->days_len, sizeof *from->days))
-		return false;
-	**to = *from;
-	(*to)->days = days;
-	(*to)->days_cap = cap;
-	return true;
+	return to;
 }
 
-static bool copy_windows(struct seg_profile *to, const struct seg_profile *from)
+/* All that `from` points to; the pointers go into *to. */
+static void put_sections(struct block *b, const struct seg_profile *from, struct seg_profile *to)
 {
-	for (int i = 0; i < SEG_SOURCES; i++) {
-		void *items = to->seen[i].items;
-
-		if (!copy_array(&items, &to->seen[i].cap, from->seen[i].items, from->seen[i].len,
-				sizeof *from->seen[i].items))
-			return false;
-		to->seen[i].items = items;
-		to->seen[i].len = from->seen[i].len;
-	}
-	return true;
+	put_str(b, from->id, &to->id);
+	to->orders = put_orders(b, from->orders);
+	to->web = put(b, from->web, sizeof *from->web);
+	to->email = put(b, from->email, sizeof *from->email);
+	to->attributes = put_attributes(b, from->attributes);
+	for (int i = 0; i < SEG_SOURCES; i++)
+		to->seen[i].items = put(b, from->seen[i].items, from->seen[i].len * sizeof *from->seen[i].items);
+	to->contribution.values =
+		put(b, from->contribution.values, from->contribution.len * sizeof *from->contribution.values);
 }
 
-/* Attributes have a shape of their own: what is there goes, what comes is cloned by the profile's own code. */
-static bool copy_attributes(struct seg_profile *to, const struct seg_profile *from)
+static struct seg_image *take_block(struct seg_spares *s, size_t bytes)
 {
-	struct seg_profile only = {.attributes = from->attributes}, *clone, *old;
+	struct seg_image *image = s->len > 0 ? s->items[--s->len] : NULL;
 
-	if (to->attributes) {
-		old = calloc(1, sizeof *old);
-		if (!old)
-			return false;
-		old->attributes = to->attributes;
-		to->attributes = NULL;
-		seg_profile_free(old);
-	}
-	if (!from->attributes)
-		return true;
-	clone = seg_profile_clone(&only);
-	if (!clone)
-		return false;
-	to->attributes = clone->attributes;
-	clone->attributes = NULL;
-	seg_profile_free(clone);
-	return true;
+	if (image && image->bytes >= bytes)
+		return image;
+	seg_image_free(image);
+	bytes = (bytes + STEP - 1) / STEP * STEP;
+	image = malloc(bytes);
+	if (image)
+		image->bytes = bytes;
+	return image;
 }
 
-static bool copy_id(struct seg_str *to, struct seg_str from)
+struct seg_image *seg_spares_image(struct seg_spares *s, const struct seg_profile *from)
 {
-	char *id = to->len >= from.len ? (char *)to->ptr : realloc((char *)to->ptr, (size_t)from.len + 1);
+	struct block b = {NULL, 0};
+	struct seg_profile measured;
+	struct seg_image *image;
 
-	if (!id)
-		return false;
-	memcpy(id, from.ptr, from.len);
-	id[from.len] = '\0';
-	*to = (struct seg_str){id, from.len};
-	return true;
-}
-
-static bool copy_into(struct seg_profile *to, const struct seg_profile *from)
-{
-	void *web = to->web, *email = to->email;
-	bool ok = copy_section(&web, from->web, sizeof *from->web);
-
-	to->web = web;
-	ok = ok && copy_section(&email, from->email, sizeof *from->email);
-	to->email = email;
-	if (!ok || !copy_id(&to->id, from->id) || !copy_orders(&to->orders, from->orders) || !copy_windows(to, from) ||
-	    !copy_attributes(to, from) || !seg_contribution_copy(&to->contribution, &from->contribution))
-		return false;
-	to->hash = from->hash;
-	memcpy(to->applied, from->applied, sizeof to->applied);
-	to->first_ms = from->first_ms;
-	to->last_ms = from->last_ms;
-	to->decision = from->decision;
-	return true;
-}
-
-struct seg_profile *seg_spares_clone(struct seg_spares *s, const struct seg_profile *from)
-{
-	struct seg_profile *to;
-
-	if (s->len == 0)
-		return seg_profile_clone(from);
-	to = s->items[--s->len];
-	if (copy_into(to, from))
-		return to;
-	seg_profile_free(to);
-	return NULL;
+	put_sections(&b, from, &measured);
+	image = take_block(s, sizeof *image + b.len);
+	if (!image)
+		return NULL;
+	b = (struct block){(char *)(image + 1), 0};
+	image->profile = *from;
+	put_sections(&b, from, &image->profile);
+	return image;
 }

@@ -1,6 +1,6 @@
 /*
- * Pre-images without malloc: the profiles that a commit lets go are kept, a bounded number of them, and the next copies
- * are made into their memory. One owner.
+ * Pre-images: a deep copy of a profile in one block of memory, to be read and given back. The blocks that a commit lets go
+ * are kept, a bounded number of them, and the next images are made in them. One owner.
  */
 #ifndef SEG_STATE_SPARE_H
 #define SEG_STATE_SPARE_H
@@ -9,15 +9,21 @@
 
 enum { SEG_SPARES = 16384 };
 
-struct seg_spares {
-	size_t len, limit; /* limit: at most SEG_SPARES */
-	struct seg_profile *items[SEG_SPARES];
+struct seg_image {
+	size_t bytes;		    /* of memory, all of it */
+	struct seg_profile profile; /* never changed, never freed by itself: it points into what follows */
 };
 
-/* A deep copy, into a spare one if there is any; freed with seg_profile_free() or given back. NULL: no memory. */
-struct seg_profile *seg_spares_clone(struct seg_spares *s, const struct seg_profile *from);
-/* Takes p (NULL is fine), or frees it when there are enough. */
-void seg_spares_give(struct seg_spares *s, struct seg_profile *p);
+struct seg_spares {
+	size_t len, limit; /* limit: at most SEG_SPARES */
+	struct seg_image *items[SEG_SPARES];
+};
+
+/* NULL: no memory. */
+struct seg_image *seg_spares_image(struct seg_spares *s, const struct seg_profile *from);
+/* Takes an image (NULL is fine), or frees it when there are enough. */
+void seg_spares_give(struct seg_spares *s, struct seg_image *image);
+void seg_image_free(struct seg_image *image);
 void seg_spares_release(struct seg_spares *s);
 
 #endif

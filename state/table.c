@@ -16,8 +16,8 @@ static void entry_free(struct seg_entry *e)
 {
 	if (e) {
 		seg_profile_free(e->now);
-		seg_profile_free(e->sealed);
-		seg_profile_free(e->before);
+		seg_image_free(e->sealed);
+		seg_image_free(e->before);
 		free(e);
 	}
 }
@@ -57,6 +57,19 @@ struct seg_entry *seg_table_find(const struct seg_table *t, struct seg_str id, u
 			return e;
 	}
 	return NULL;
+}
+
+struct seg_entry *seg_table_find_hash(const struct seg_table *t, uint64_t hash)
+{
+	for (size_t i = home(t, hash); t->slots[i].entry; i = next(t, i))
+		if (t->slots[i].hash == hash)
+			return t->slots[i].entry;
+	return NULL;
+}
+
+void seg_table_prefetch(const struct seg_table *t, uint64_t hash)
+{
+	__builtin_prefetch(&t->slots[home(t, hash)]);
 }
 
 static void place(struct seg_table *t, struct seg_entry *e)

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/profile.h"
+#include "state/spare.h"
 
 /*
  * Up to three versions: the one of the last commit, the one of the commit under way, and the current one. Which of them
@@ -21,22 +22,22 @@
  */
 struct seg_entry {
 	uint64_t hash;
-	struct seg_profile *now;    /* current; NULL: there is no such customer, whatever the store says */
-	struct seg_profile *sealed; /* of the commit under way, if in_seal and touched since (else it is `now`) */
-	struct seg_profile *before; /* of the last commit, if touched or in_seal (else it is `now`) */
-	bool touched : 1;	    /* changed since the last seal */
-	bool in_seal : 1;	    /* changed by the commit under way */
-	bool dirty_log : 1;	    /* not all of the last commit's version is in the changelog */
-	bool dirty_store : 1;	    /* not all of it is in RocksDB */
-	bool in_work : 1;	    /* listed: touched, or to be evaluated */
-	bool in_dirty : 1;	    /* listed in the partition's dirty list */
-	bool in_cycle : 1;	    /* listed in the running cycle, and not yet written by it */
-	bool in_erased : 1;	    /* listed: dead, kept until replay_from has passed its positions */
-	bool evaluate : 1;	    /* to be evaluated at the next commit, whatever else happens */
-	bool evaluate_sealed : 1;   /* was, in the commit under way */
-	bool recent : 1;	    /* second chance for eviction */
-	bool caused : 1;	    /* a new event since the last seal: cause_* */
-	bool tombstone : 1;	    /* its profile's changelog record is to be tombstoned by the next commit */
+	struct seg_profile *now;  /* current; NULL: there is no such customer, whatever the store says */
+	struct seg_image *sealed; /* of the commit under way, if in_seal and touched since (else it is `now`) */
+	struct seg_image *before; /* of the last commit, if touched or in_seal (else it is `now`) */
+	bool touched : 1;	  /* changed since the last seal */
+	bool in_seal : 1;	  /* changed by the commit under way */
+	bool dirty_log : 1;	  /* not all of the last commit's version is in the changelog */
+	bool dirty_store : 1;	  /* not all of it is in RocksDB */
+	bool in_work : 1;	  /* listed: touched, or to be evaluated */
+	bool in_dirty : 1;	  /* listed in the partition's dirty list */
+	bool in_cycle : 1;	  /* listed in the running cycle, and not yet written by it */
+	bool in_erased : 1;	  /* listed: dead, kept until replay_from has passed its positions */
+	bool evaluate : 1;	  /* to be evaluated at the next commit, whatever else happens */
+	bool evaluate_sealed : 1; /* was, in the commit under way */
+	bool recent : 1;	  /* second chance for eviction */
+	bool caused : 1;	  /* a new event since the last seal: cause_* */
+	bool tombstone : 1;	  /* its profile's changelog record is to be tombstoned by the next commit */
 	enum seg_source cause_source;
 	int64_t cause_offset;
 	size_t bytes; /* of memory, as last accounted */
@@ -64,6 +65,9 @@ void seg_table_release(struct seg_table *t);
 void seg_table_clear(struct seg_table *t);
 
 struct seg_entry *seg_table_find(const struct seg_table *t, struct seg_str id, uint64_t hash);
+/* The same by the hash alone, so that no entry is looked at; another customer's in the rarest case. */
+struct seg_entry *seg_table_find_hash(const struct seg_table *t, uint64_t hash);
+void seg_table_prefetch(const struct seg_table *t, uint64_t hash);
 /* A new entry without a profile; the id must not be there yet. NULL: no memory. */
 struct seg_entry *seg_table_add(struct seg_table *t, struct seg_str id, uint64_t hash);
 /* Removes and frees the entry with its profiles. */

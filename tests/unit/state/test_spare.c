@@ -20,35 +20,66 @@ static void assert_same(const struct seg_profile *a, const struct seg_profile *b
 	seg_buf_release(&y);
 }
 
-static void test_copies_into_spares_are_whole(void **state)
+static void test_images_are_whole(void **state)
 {
 	static struct seg_spares spares = {.limit = 50};
+	struct seg_image *kept[20] = {NULL};
+	struct seg_profile *of[20] = {NULL};
 	struct seg_rng rng;
 
 	(void)state;
 	seg_rng_init(&rng, 5);
 	for (int i = 0; i < 3000; i++) {
-		struct seg_profile *p = random_profile(&rng, seg_rng_below(&rng, 60), NULL);
-		struct seg_profile *copy = seg_spares_clone(&spares, p);
+		size_t at = seg_rng_below(&rng, 20);
 
-		assert_non_null(copy);
-		assert_same(p, copy);
-		seg_spares_give(&spares, i % 3 ? copy : p);
-		if (i % 3)
-			seg_profile_free(p);
-		else
-			seg_profile_free(copy);
+		if (kept[at]) {
+			assert_same(of[at], &kept[at]->profile);
+			seg_profile_free(of[at]);
+		}
+		seg_spares_give(&spares, kept[at]);
 		assert_true(spares.len <= 50);
+		of[at] = random_profile(&rng, seg_rng_below(&rng, 60), NULL);
+		kept[at] = seg_spares_image(&spares, of[at]);
+		assert_non_null(kept[at]);
+	}
+	for (int i = 0; i < 20; i++) {
+		seg_profile_free(of[i]);
+		seg_image_free(kept[i]);
 	}
 	seg_spares_give(&spares, NULL);
 	seg_spares_release(&spares);
 	assert_int_equal(spares.len, 0);
 }
 
+/* What is in the image is its own: the profile goes on, or away, and the image stays as it was. */
+static void test_an_image_points_into_itself(void **state)
+{
+	static struct seg_spares spares = {.limit = 4};
+	struct seg_rng rng;
+
+	(void)state;
+	seg_rng_init(&rng, 6);
+	for (int i = 0; i < 300; i++) {
+		struct seg_profile *p = random_profile(&rng, seg_rng_below(&rng, 60), NULL),
+				   *same = seg_profile_clone(p);
+		struct seg_image *image = seg_spares_image(&spares, p);
+
+		assert_non_null(same);
+		assert_non_null(image);
+		seg_profile_free(p);
+		assert_same(same, &image->profile);
+		seg_profile_free(same);
+		seg_spares_give(&spares, image);
+	}
+	assert_true(spares.len >= 1 && spares.len <= 4);
+	seg_spares_release(&spares);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_copies_into_spares_are_whole),
+		cmocka_unit_test(test_images_are_whole),
+		cmocka_unit_test(test_an_image_points_into_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
