@@ -37,7 +37,10 @@ struct world {
 
 static int customer_of(struct seg_str id)
 {
-	return atoi(id.ptr + 1);
+	int n = 0;
+	for (uint32_t i = 1; i < id.len; i++)
+		n = n * 10 + (id.ptr[i] - '0');
+	return n;
 }
 
 static enum seg_rc on_change(void *ctx, int32_t partition, const struct seg_change *c, struct seg_error *err)
