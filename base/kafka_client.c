@@ -31,9 +31,9 @@ static const struct tuning tunings[] = {
 	{SCOPE_PRODUCER, {"queue.buffering.max.kbytes", "262144"}, false},
 	{SCOPE_CONSUMER, {"fetch.wait.max.ms", "50"}, false},
 	{SCOPE_CONSUMER, {"fetch.error.backoff.ms", "100"}, false},
-	/* Small, so that memory is bounded: 16 MiB or 20,000 records a partition. */
-	{SCOPE_CONSUMER, {"queued.min.messages", "20000"}, false},
-	{SCOPE_CONSUMER, {"queued.max.messages.kbytes", "16384"}, false},
+	/* Small, so that memory is bounded: 4 MiB or 4,000 records a partition, and one fetched batch more. */
+	{SCOPE_CONSUMER, {"queued.min.messages", "4000"}, false},
+	{SCOPE_CONSUMER, {"queued.max.messages.kbytes", "4096"}, false},
 	/* Without it a partition over the two limits above waits a second; older versions are woken (consumers/). */
 	{SCOPE_CONSUMER, {"fetch.queue.backoff.ms", "10"}, true},
 };

@@ -119,6 +119,8 @@ SEG_MUST_CHECK enum seg_rc seg_kafka_input_pause(struct seg_kafka_input *in, con
 
 /* The next offset expected (after the last record or end mark handed out); -1 if not assigned. */
 int64_t seg_kafka_input_position(const struct seg_kafka_input *in, uint32_t topic, int32_t partition);
+/* The end of the log as the last fetch told it, without asking; -1: nothing was fetched yet. */
+int64_t seg_kafka_input_high(const struct seg_kafka_input *in, uint32_t topic, int32_t partition);
 bool seg_kafka_input_paused(const struct seg_kafka_input *in, uint32_t topic, int32_t partition);
 
 /*

@@ -417,6 +417,16 @@ int64_t seg_kafka_input_position(const struct seg_kafka_input *in, uint32_t topi
 	return part && part->assigned ? part->next : -1;
 }
 
+int64_t seg_kafka_input_high(const struct seg_kafka_input *in, uint32_t topic, int32_t partition)
+{
+	int64_t low, high;
+
+	if (topic >= in->topics_len ||
+	    rd_kafka_get_watermark_offsets(in->rk, in->topics[topic].name, partition, &low, &high))
+		return -1;
+	return high >= 0 ? high : -1;
+}
+
 bool seg_kafka_input_paused(const struct seg_kafka_input *in, uint32_t topic, int32_t partition)
 {
 	const struct input_part *part = input_part(in, topic, partition);

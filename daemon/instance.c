@@ -13,7 +13,7 @@
 enum {
 	ADMIN_MS = 15000,
 	CLOSE_MS = 5000,
-	PROFILES_SHARE = 60, /* percent of memory.total for profiles, over all partitions */
+	PROFILES_SHARE = 75, /* percent of memory.total for profiles, over all partitions */
 	BLOCKS_SHARE = 12,   /* percent for RocksDB's blocks */
 	WRITE_BUFFER = 2 * 1024 * 1024,
 	PROFILES_LEAST = 4 * 1024 * 1024

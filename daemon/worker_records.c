@@ -116,6 +116,20 @@ static enum seg_rc take_message(struct seg_worker *w, const struct seg_kafka_mes
 	return take_record(w, lane, source, m, wall_ms, err);
 }
 
+/* What comes next of the batch: customers lie scattered in memory, and one after the other each would be waited for. */
+static void look_ahead(const struct seg_worker *w, const struct seg_kafka_message *items, size_t len)
+{
+	struct seg_part_hint hints[SEG_PART_HINTS];
+	size_t n = 0;
+	for (size_t i = 0; i < len && i < SEG_PART_HINTS; i++) {
+		const struct seg_kafka_message *m = &items[i];
+		const struct seg_lane *lane = m->topic == w->sums_topic ? NULL : w->lanes[m->partition];
+		if (!m->eof && m->key.ptr && lane && lane->state == SEG_LANE_RUNNING)
+			hints[n++] = (struct seg_part_hint){seg_shard_part(lane->shard), m->key};
+	}
+	seg_part_prefetch(hints, n);
+}
+
 enum seg_rc seg_worker_take_batch(struct seg_worker *w, const struct seg_kafka_batch *batch, struct seg_error *err)
 {
 	int64_t wall_ms = seg_wall_ms();
@@ -125,6 +139,8 @@ enum seg_rc seg_worker_take_batch(struct seg_worker *w, const struct seg_kafka_b
 		w->first_mono_ms = seg_monotonic_ms();
 	for (size_t i = 0; !rc && i < batch->len; i++) {
 		const struct seg_kafka_message *m = &batch->items[i];
+		if (i % SEG_PART_HINTS == 0)
+			look_ahead(w, m, batch->len - i);
 		rc = take_message(w, m, wall_ms, err);
 		if (!m->eof && m->topic != w->sums_topic)
 			read[w->source_of[m->topic]]++;

@@ -25,7 +25,18 @@ static void add_counts(struct seg_shard_counts *to, const struct seg_shard_count
 	to->scanned += from->scanned;
 }
 
-/* Records not yet read, from the ends that the consumer knows. */
+/* The consumer knows the ends of what it fetches; of the others the broker is asked. */
+static bool log_end(struct seg_worker *w, const struct seg_lane *lane, int s, int64_t *ret_low, int64_t *ret_high)
+{
+	*ret_low = 0;
+	*ret_high = lane->state == SEG_LANE_RUNNING && !lane->paused[s]
+			    ? seg_kafka_input_high(w->input, (uint32_t)w->topic_of[s], lane->partition)
+			    : -1;
+	return *ret_high >= 0 || !seg_kafka_watermarks_query(w->inst->watermarks, w->inst->topics[s], lane->partition,
+							     LAG_ASK_MS, ret_low, ret_high, NULL);
+}
+
+/* Records not yet read. */
 static int64_t lane_lag(struct seg_worker *w, struct seg_lane *lane)
 {
 	int64_t total = 0;
@@ -33,8 +44,7 @@ static int64_t lane_lag(struct seg_worker *w, struct seg_lane *lane)
 		int64_t low, high;
 		if (w->topic_of[s] < 0)
 			continue;
-		if (seg_kafka_watermarks_query(w->inst->watermarks, w->inst->topics[s], lane->partition, LAG_ASK_MS,
-					       &low, &high, NULL))
+		if (!log_end(w, lane, s, &low, &high))
 			return -1;
 		int64_t next = seg_part_next(seg_shard_part(lane->shard), (enum seg_source)s);
 		int64_t lag = high > next ? high - (next > low ? next : low) : 0;
