@@ -11,9 +11,9 @@
 #include "base/error.h"
 
 enum {
-	SEG_AVRO_SCHEMA_DEPTH = 64,          /* deeper schemas are refused */
-	SEG_AVRO_SCHEMA_BYTES = 1 << 20,     /* larger canonical forms too */
-	SEG_SINGLE_OBJECT_HEADER = 10        /* C3 01 and the fingerprint, little endian */
+	SEG_AVRO_SCHEMA_DEPTH = 64,	 /* deeper schemas are refused */
+	SEG_AVRO_SCHEMA_BYTES = 1 << 20, /* larger canonical forms too */
+	SEG_SINGLE_OBJECT_HEADER = 10	 /* C3 01 and the fingerprint, little endian */
 };
 
 /* CRC-64-AVRO of any bytes. */

@@ -19,16 +19,16 @@ struct seg_buf {
 
 void seg_buf_init(struct seg_buf *b, size_t max);
 void seg_buf_release(struct seg_buf *b);
-void seg_buf_clear(struct seg_buf *b);                     /* keeps the memory, clears `failed` */
+void seg_buf_clear(struct seg_buf *b); /* keeps the memory, clears `failed` */
 void seg_buf_append(struct seg_buf *b, const void *data, size_t len);
 void seg_buf_u8(struct seg_buf *b, uint8_t v);
 void seg_buf_u32be(struct seg_buf *b, uint32_t v);
-void seg_buf_u64be(struct seg_buf *b, uint64_t v);         /* big endian: sorts as the number does */
+void seg_buf_u64be(struct seg_buf *b, uint64_t v); /* big endian: sorts as the number does */
 void seg_buf_u64le(struct seg_buf *b, uint64_t v);
-void seg_buf_f64(struct seg_buf *b, double v);             /* IEEE 754, little endian */
-void seg_buf_varint(struct seg_buf *b, uint64_t v);        /* LEB128 */
+void seg_buf_f64(struct seg_buf *b, double v);	    /* IEEE 754, little endian */
+void seg_buf_varint(struct seg_buf *b, uint64_t v); /* LEB128 */
 void seg_buf_zigzag(struct seg_buf *b, int64_t v);
-void seg_buf_bytes(struct seg_buf *b, const void *data, size_t len);  /* varint length, then the bytes */
+void seg_buf_bytes(struct seg_buf *b, const void *data, size_t len); /* varint length, then the bytes */
 void seg_buf_printf(struct seg_buf *b, const char *fmt, ...) SEG_PRINTF(2, 3);
 
 /* The matching bounded reader: after a read past the end `failed` is set and all reads give 0. */
@@ -45,7 +45,7 @@ uint64_t seg_view_u64le(struct seg_view *v);
 double seg_view_f64(struct seg_view *v);
 uint64_t seg_view_varint(struct seg_view *v);
 int64_t seg_view_zigzag(struct seg_view *v);
-const void *seg_view_bytes(struct seg_view *v, size_t *ret_len);      /* borrowed; NULL and failed past the end */
+const void *seg_view_bytes(struct seg_view *v, size_t *ret_len); /* borrowed; NULL and failed past the end */
 const void *seg_view_raw(struct seg_view *v, size_t len);
 
 #endif

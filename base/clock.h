@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-int64_t seg_wall_ms(void);              /* since 1970-01-01 UTC */
+int64_t seg_wall_ms(void); /* since 1970-01-01 UTC */
 int64_t seg_monotonic_ms(void);
 int64_t seg_monotonic_us(void);
 void seg_sleep_ms(int64_t ms);

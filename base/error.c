@@ -7,8 +7,8 @@
 const char *seg_rc_text(enum seg_rc rc)
 {
 	switch (rc) {
-#define X(name, text)                                                                                                 \
-	case name:                                                                                                    \
+#define X(name, text)                                                                                                  \
+	case name:                                                                                                     \
 		return text;
 		SEG_RC_TABLE(X)
 #undef X

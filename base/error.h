@@ -10,18 +10,18 @@
 #define SEG_MUST_CHECK __attribute__((warn_unused_result))
 #define SEG_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
-#define SEG_RC_TABLE(X)                                                                                               \
-	X(SEG_OK, "ok")                                                                                               \
-	X(SEG_NOT_FOUND, "not found")                                                                                 \
-	X(SEG_RETRY, "try the same call again")                                                                       \
-	X(SEG_SKIP, "this record cannot be used")                                                                     \
-	X(SEG_ABORT, "the transaction is aborted: rewind")                                                            \
-	X(SEG_RECREATE, "outcome unknown or fenced: drop memory, recreate the producer, recover")                     \
-	X(SEG_INVALID, "bad argument, configuration or file")                                                         \
-	X(SEG_LIMIT, "a limit is reached")                                                                            \
-	X(SEG_NO_MEMORY, "out of memory")                                                                             \
-	X(SEG_IO, "input or output failed")                                                                           \
-	X(SEG_CORRUPT, "stored data cannot be right: rebuild")                                                        \
+#define SEG_RC_TABLE(X)                                                                                                \
+	X(SEG_OK, "ok")                                                                                                \
+	X(SEG_NOT_FOUND, "not found")                                                                                  \
+	X(SEG_RETRY, "try the same call again")                                                                        \
+	X(SEG_SKIP, "this record cannot be used")                                                                      \
+	X(SEG_ABORT, "the transaction is aborted: rewind")                                                             \
+	X(SEG_RECREATE, "outcome unknown or fenced: drop memory, recreate the producer, recover")                      \
+	X(SEG_INVALID, "bad argument, configuration or file")                                                          \
+	X(SEG_LIMIT, "a limit is reached")                                                                             \
+	X(SEG_NO_MEMORY, "out of memory")                                                                              \
+	X(SEG_IO, "input or output failed")                                                                            \
+	X(SEG_CORRUPT, "stored data cannot be right: rebuild")                                                         \
 	X(SEG_FATAL, "give up")
 
 enum seg_rc {

@@ -18,16 +18,37 @@ extern const char *const seg_source_names[SEG_SOURCES];
 
 /* Kinds have the indexes of the shipped schemas' symbols; 0 is always `other` (unknown symbol). */
 enum seg_web_kind {
-	SEG_WEB_OTHER, SEG_WEB_PAGE_VIEW, SEG_WEB_PRODUCT_VIEW, SEG_WEB_SEARCH, SEG_WEB_CART_ADD, SEG_WEB_CART_REMOVE,
-	SEG_WEB_CHECKOUT, SEG_WEB_PURCHASE, SEG_WEB_LOGIN, SEG_WEB_SIGNUP, SEG_WEB_KINDS
+	SEG_WEB_OTHER,
+	SEG_WEB_PAGE_VIEW,
+	SEG_WEB_PRODUCT_VIEW,
+	SEG_WEB_SEARCH,
+	SEG_WEB_CART_ADD,
+	SEG_WEB_CART_REMOVE,
+	SEG_WEB_CHECKOUT,
+	SEG_WEB_PURCHASE,
+	SEG_WEB_LOGIN,
+	SEG_WEB_SIGNUP,
+	SEG_WEB_KINDS
 };
 enum seg_email_kind {
-	SEG_EMAIL_OTHER, SEG_EMAIL_SENT, SEG_EMAIL_DELIVERED, SEG_EMAIL_OPEN, SEG_EMAIL_CLICK, SEG_EMAIL_BOUNCE,
-	SEG_EMAIL_UNSUBSCRIBE, SEG_EMAIL_COMPLAINT, SEG_EMAIL_KINDS
+	SEG_EMAIL_OTHER,
+	SEG_EMAIL_SENT,
+	SEG_EMAIL_DELIVERED,
+	SEG_EMAIL_OPEN,
+	SEG_EMAIL_CLICK,
+	SEG_EMAIL_BOUNCE,
+	SEG_EMAIL_UNSUBSCRIBE,
+	SEG_EMAIL_COMPLAINT,
+	SEG_EMAIL_KINDS
 };
 enum seg_order_kind { SEG_ORDER_OTHER, SEG_ORDER_PURCHASE, SEG_ORDER_REFUND, SEG_ORDER_KINDS };
 enum seg_update_kind {
-	SEG_UPDATE_OTHER, SEG_UPDATE_UPDATE, SEG_UPDATE_CONSENT, SEG_UPDATE_IDENTIFY, SEG_UPDATE_ERASE, SEG_UPDATE_KINDS
+	SEG_UPDATE_OTHER,
+	SEG_UPDATE_UPDATE,
+	SEG_UPDATE_CONSENT,
+	SEG_UPDATE_IDENTIFY,
+	SEG_UPDATE_ERASE,
+	SEG_UPDATE_KINDS
 };
 
 #define SEG_NO_TIME INT64_MIN
@@ -58,16 +79,16 @@ struct seg_event_consent {
 
 struct seg_event {
 	enum seg_source source;
-	uint8_t kind;              /* enum of the source */
-	int64_t time_ms;           /* event time */
-	uint64_t id_hash;          /* XXH3-64 of event_id */
+	uint8_t kind;	  /* enum of the source */
+	int64_t time_ms;  /* event time */
+	uint64_t id_hash; /* XXH3-64 of event_id */
 	struct seg_str event_id, customer_id;
 
 	/* web, orders */
 	bool has_amount;
-	double amount;             /* as sent */
-	int64_t amount_micro;      /* llround(amount * rate * 1e6), set by cleaning */
-	struct seg_str currency;   /* absent: the base currency */
+	double amount;		 /* as sent */
+	int64_t amount_micro;	 /* llround(amount * rate * 1e6), set by cleaning */
+	struct seg_str currency; /* absent: the base currency */
 	struct seg_str country, category, product_id, device, user_agent, session_id, url, campaign;
 	bool has_quantity;
 	int32_t quantity;
@@ -77,7 +98,7 @@ struct seg_event {
 
 	/* email */
 	struct seg_str message_id, variant;
-	int64_t sent_time_ms;      /* SEG_NO_TIME: absent */
+	int64_t sent_time_ms; /* SEG_NO_TIME: absent */
 	bool machine_open;
 
 	/* profiles */

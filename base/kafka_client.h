@@ -20,9 +20,9 @@ struct seg_kafka_setting {
 
 /* Borrowed by every open function until it returns. */
 struct seg_kafka_client {
-	const char *brokers;                       /* bootstrap.servers */
-	const char *client_id;                     /* at most 200 bytes are used: longer ones crash librdkafka */
-	const struct seg_kafka_setting *settings;  /* kafka.client of the configuration: passed through */
+	const char *brokers;			  /* bootstrap.servers */
+	const char *client_id;			  /* at most 200 bytes are used: longer ones crash librdkafka */
+	const struct seg_kafka_setting *settings; /* kafka.client of the configuration: passed through */
 	size_t settings_len;
 };
 
@@ -34,14 +34,15 @@ struct seg_kafka_client {
  * Caller owns *ret (rd_kafka_conf_destroy, or rd_kafka_new takes it).
  */
 SEG_MUST_CHECK enum seg_rc seg_kafka_conf(const struct seg_kafka_client *client, bool producer,
-	const struct seg_kafka_setting *own, size_t own_len, rd_kafka_conf_t **ret, struct seg_error *err);
+					  const struct seg_kafka_setting *own, size_t own_len, rd_kafka_conf_t **ret,
+					  struct seg_error *err);
 
 /* Checks the pass-through settings alone, e.g. when the configuration is loaded. */
 SEG_MUST_CHECK enum seg_rc seg_kafka_client_check(const struct seg_kafka_client *client, struct seg_error *err);
 
 /* rd_kafka_new; takes conf, also on failure. */
 SEG_MUST_CHECK enum seg_rc seg_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **ret,
-	struct seg_error *err);
+					 struct seg_error *err);
 
 /*
  * Destroys the handle on a thread of its own and waits at most timeout_ms: false when it hangs (librdkafka #4187, #4724);

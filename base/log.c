@@ -42,8 +42,8 @@ static void write_line(enum seg_log_level level, const char *event, const char *
 	seg_time_format(seg_wall_ms(), time);
 	if (log_json) {
 		json_escape(escaped, sizeof escaped, text);
-		snprintf(line, sizeof line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"text\":\"%s\"}\n", time,
-			 level_names[level], event, escaped);
+		snprintf(line, sizeof line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"text\":\"%s\"}\n",
+			 time, level_names[level], event, escaped);
 	} else {
 		snprintf(line, sizeof line, "%s %s %s%s%s\n", time, level_names[level], event, *text ? " " : "", text);
 	}

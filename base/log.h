@@ -17,7 +17,10 @@ void seg_log_init(enum seg_log_level level, bool json);
 void seg_log(enum seg_log_level level, const char *event, const char *fmt, ...) SEG_PRINTF(3, 4);
 
 /* At most one line per second and call site; the next line says how many were left out. */
-struct seg_log_limit { long long second; unsigned left_out; };
+struct seg_log_limit {
+	long long second;
+	unsigned left_out;
+};
 void seg_log_limited(struct seg_log_limit *site, enum seg_log_level level, const char *event, const char *fmt, ...)
 	SEG_PRINTF(4, 5);
 

@@ -1,4 +1,4 @@
 #include "base/outputs.h"
 
-const char *const seg_reason_names[SEG_REASONS] = {
-	"other", "first", "behaviour", "time", "model", "merge", "consent", "erasure", "expiry"};
+const char *const seg_reason_names[SEG_REASONS] = {"other", "first",   "behaviour", "time",  "model",
+						   "merge", "consent", "erasure",   "expiry"};

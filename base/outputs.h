@@ -18,20 +18,28 @@ enum seg_format { SEG_FORMAT_AVRO, SEG_FORMAT_JSON };
 
 /* Indexes of the shipped schema's symbols. */
 enum seg_reason {
-	SEG_REASON_OTHER, SEG_REASON_FIRST, SEG_REASON_BEHAVIOUR, SEG_REASON_TIME, SEG_REASON_MODEL, SEG_REASON_MERGE,
-	SEG_REASON_CONSENT, SEG_REASON_ERASURE, SEG_REASON_EXPIRY, SEG_REASONS
+	SEG_REASON_OTHER,
+	SEG_REASON_FIRST,
+	SEG_REASON_BEHAVIOUR,
+	SEG_REASON_TIME,
+	SEG_REASON_MODEL,
+	SEG_REASON_MERGE,
+	SEG_REASON_CONSENT,
+	SEG_REASON_ERASURE,
+	SEG_REASON_EXPIRY,
+	SEG_REASONS
 };
 extern const char *const seg_reason_names[SEG_REASONS];
 
 struct seg_driver {
 	const char *feature;
-	double value;              /* feature's own unit; NAN: imputed */
+	double value; /* feature's own unit; NAN: imputed */
 	double zscore;
-	double contribution;       /* share of the difference in squared distance */
+	double contribution; /* share of the difference in squared distance */
 };
 
 struct seg_cause {
-	const char *topic;         /* NULL: no cause */
+	const char *topic; /* NULL: no cause */
 	int32_t partition;
 	int64_t offset;
 };
@@ -46,8 +54,8 @@ struct seg_change {
 	double distance_from, distance_to, margin;
 	struct seg_driver drivers[SEG_DRIVERS];
 	uint32_t drivers_len;
-	int64_t event_time_ms;     /* stream time of the decision */
-	int64_t decided_at_ms;     /* wall clock */
+	int64_t event_time_ms; /* stream time of the decision */
+	int64_t decided_at_ms; /* wall clock */
 	struct seg_cause cause;
 };
 
@@ -56,13 +64,13 @@ enum seg_segment_origin { SEG_ORIGIN_CREATED, SEG_ORIGIN_SPLIT, SEG_ORIGIN_MERGE
 
 struct seg_centroid_feature {
 	const char *feature;
-	double value;              /* feature's own unit */
+	double value; /* feature's own unit */
 	double zscore;
 };
 
 struct seg_segment_row {
 	uint64_t cluster;
-	const char *name, *alias;  /* alias may be NULL */
+	const char *name, *alias; /* alias may be NULL */
 	enum seg_segment_state state;
 	enum seg_segment_origin origin;
 	const uint64_t *parents;
@@ -77,7 +85,12 @@ struct seg_segment_row {
 
 /* Indexes of the shipped schema's symbols. */
 enum seg_drift_metric {
-	SEG_DRIFT_OTHER, SEG_DRIFT_PSI, SEG_DRIFT_KL, SEG_DRIFT_JS, SEG_DRIFT_CENTROID_SHIFT, SEG_DRIFT_INERTIA,
+	SEG_DRIFT_OTHER,
+	SEG_DRIFT_PSI,
+	SEG_DRIFT_KL,
+	SEG_DRIFT_JS,
+	SEG_DRIFT_CENTROID_SHIFT,
+	SEG_DRIFT_INERTIA,
 	SEG_DRIFT_SILHOUETTE
 };
 enum seg_severity { SEG_SEVERITY_WARNING, SEG_SEVERITY_CRITICAL };
@@ -98,20 +111,20 @@ struct seg_alert {
 
 struct seg_named_value {
 	const char *name;
-	double value;              /* NAN: null */
+	double value; /* NAN: null */
 };
 
 /* One customer at one instant (config/schemas/customer.avsc). */
 struct seg_customer_row {
 	struct seg_str customer_id;
-	uint64_t segment;          /* held, 0: null */
-	uint64_t cluster;          /* nearest centroid, 0: null */
-	double distance, margin;   /* NAN: null */
+	uint64_t segment;	 /* held, 0: null */
+	uint64_t cluster;	 /* nearest centroid, 0: null */
+	double distance, margin; /* NAN: null */
 	const struct seg_named_value *features;
 	size_t features_len;
 	const double *transformed; /* NAN: null */
 	size_t transformed_len;
-	const double *vector;      /* vector_len 0 before the first fit */
+	const double *vector; /* vector_len 0 before the first fit */
 	size_t vector_len;
 };
 
@@ -123,16 +136,16 @@ struct seg_header {
 
 /* A refused record: its bytes untouched, and why. */
 struct seg_dead_letter {
-	struct seg_str key, value;          /* ptr NULL: null */
+	struct seg_str key, value; /* ptr NULL: null */
 	const struct seg_header *headers;
 	size_t headers_len;
 	const char *topic;
 	int32_t partition;
 	int64_t offset;
-	int64_t timestamp_ms;               /* SEG_NO_TIME: none */
-	const char *reason;                 /* code */
-	const char *text;                   /* what, where, what to do */
-	struct seg_str schema_id;           /* fingerprint or registry id as text; may be absent */
+	int64_t timestamp_ms;	  /* SEG_NO_TIME: none */
+	const char *reason;	  /* code */
+	const char *text;	  /* what, where, what to do */
+	struct seg_str schema_id; /* fingerprint or registry id as text; may be absent */
 };
 
 #endif

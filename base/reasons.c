@@ -4,10 +4,9 @@
 
 static const struct {
 	const char *code, *text;
-} table[SEG_REFUSALS] = {
-	[SEG_REFUSED_NOT] = {"", "accepted"},
+} table[SEG_REFUSALS] = {[SEG_REFUSED_NOT] = {"", "accepted"},
 #define X(name, code, text) [SEG_REFUSED_##name] = {code, text},
-	SEG_REFUSAL_TABLE(X)
+			 SEG_REFUSAL_TABLE(X)
 #undef X
 };
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 struct seg_str {
-	const char *ptr;  /* NULL: absent */
-	uint32_t len;     /* bytes */
+	const char *ptr; /* NULL: absent */
+	uint32_t len;	 /* bytes */
 };
 
 #define SEG_STR_FMT "%.*s"

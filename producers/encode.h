@@ -12,7 +12,12 @@
 #include "base/outputs.h"
 
 enum seg_output {
-	SEG_OUTPUT_CHANGE, SEG_OUTPUT_SEGMENT, SEG_OUTPUT_ALERT, SEG_OUTPUT_CUSTOMER, SEG_OUTPUT_DEAD_LETTER, SEG_OUTPUTS
+	SEG_OUTPUT_CHANGE,
+	SEG_OUTPUT_SEGMENT,
+	SEG_OUTPUT_ALERT,
+	SEG_OUTPUT_CUSTOMER,
+	SEG_OUTPUT_DEAD_LETTER,
+	SEG_OUTPUTS
 };
 
 /* "segment_change", "segment", "drift_alert", "customer", "dead_letter": names of schemas and of CloudEvents types. */
@@ -31,7 +36,7 @@ void seg_encoder_free(struct seg_encoder *e);
  * names, and in names of features, what is not UTF-8 becomes U+FFFD: a hostile record must not stop its own dead letter.
  */
 SEG_MUST_CHECK enum seg_rc seg_encode(struct seg_encoder *e, enum seg_output output, const void *record,
-	struct seg_buf *to, struct seg_error *err);
+				      struct seg_buf *to, struct seg_error *err);
 
 /* Schema fingerprint of an output. */
 uint64_t seg_encoder_fingerprint(const struct seg_encoder *e, enum seg_output output);
@@ -42,7 +47,7 @@ uint64_t seg_encoder_fingerprint(const struct seg_encoder *e, enum seg_output ou
  */
 struct seg_container;
 SEG_MUST_CHECK enum seg_rc seg_container_open(const char *path, enum seg_output output, struct seg_container **ret,
-	struct seg_error *err);
+					      struct seg_error *err);
 SEG_MUST_CHECK enum seg_rc seg_container_append(struct seg_container *c, const void *record, struct seg_error *err);
 
 /* A container file without records, of any shipped schema ("campaign_trigger"): an output nothing is written to yet. */

@@ -31,18 +31,19 @@ struct seg_txn;
 struct seg_txn_options {
 	struct seg_kafka_client client;
 	const char *transactional_id;
-	const char *const *topics;           /* all that will be produced to; copied; produce names them by index */
+	const char *const *topics; /* all that will be produced to; copied; produce names them by index */
 	size_t topics_len;
-	int transaction_timeout_ms;          /* 0: 10 s */
-	uint32_t queue_messages;             /* at least twice the largest commit; 0: 100,000 */
-	uint32_t max_message_bytes;          /* largest record this client sends; 0: 4 MiB + 64 KiB */
-	int give_up_ms;                      /* commit or abort not answered for that long: SEG_RECREATE; 0: 60 s */
+	int transaction_timeout_ms; /* 0: 10 s */
+	uint32_t queue_messages;    /* at least twice the largest commit; 0: 100,000 */
+	uint32_t max_message_bytes; /* largest record this client sends; 0: 4 MiB + 64 KiB */
+	int give_up_ms;		    /* commit or abort not answered for that long: SEG_RECREATE; 0: 60 s */
 	/* Called about once a second while a call waits (also the watchdog's ping); false: stop waiting. May be NULL. */
 	bool (*keep_waiting)(void *ctx);
 	void *ctx;
 };
 
-SEG_MUST_CHECK enum seg_rc seg_txn_open(const struct seg_txn_options *options, struct seg_txn **ret, struct seg_error *err);
+SEG_MUST_CHECK enum seg_rc seg_txn_open(const struct seg_txn_options *options, struct seg_txn **ret,
+					struct seg_error *err);
 
 /* Aborts nothing: an open transaction is left to init of the next one. False: librdkafka hung. NULL is fine. */
 bool seg_txn_close(struct seg_txn *t, int timeout_ms);
@@ -57,27 +58,27 @@ SEG_MUST_CHECK enum seg_rc seg_txn_init(struct seg_txn *t, struct seg_error *err
 int32_t seg_txn_partitions(const struct seg_txn *t, uint32_t topic);
 
 struct seg_txn_record {
-	uint32_t topic;                      /* index in options.topics */
-	int32_t partition;                   /* -1: by murmur2 of the key, which then must not be null */
-	struct seg_str key, value;           /* ptr NULL: null; copied */
-	const struct seg_header *headers;    /* copied */
+	uint32_t topic;			  /* index in options.topics */
+	int32_t partition;		  /* -1: by murmur2 of the key, which then must not be null */
+	struct seg_str key, value;	  /* ptr NULL: null; copied */
+	const struct seg_header *headers; /* copied */
 	size_t headers_len;
-	int64_t timestamp_ms;                /* 0: now */
-	bool want_offset;                    /* hand out a ticket */
+	int64_t timestamp_ms; /* 0: now */
+	bool want_offset;     /* hand out a ticket */
 };
 
 /* Waits while the queue is full. *ret_ticket (may be NULL) names the record for seg_txn_offset() when want_offset. */
 SEG_MUST_CHECK enum seg_rc seg_txn_produce(struct seg_txn *t, const struct seg_txn_record *record, uint32_t *ret_ticket,
-	struct seg_error *err);
+					   struct seg_error *err);
 
 /* A transaction is open: something was produced since the last commit or abort. */
 bool seg_txn_is_open(const struct seg_txn *t);
 
 struct seg_txn_offset {
-	const char *topic;                   /* input topic */
+	const char *topic; /* input topic */
 	int32_t partition;
-	int64_t offset;                      /* next to read, ≥ 0 */
-	uint64_t seq;                        /* goes as metadata "seq=N" */
+	int64_t offset; /* next to read, ≥ 0 */
+	uint64_t seq;	/* goes as metadata "seq=N" */
 };
 
 /*
@@ -86,7 +87,7 @@ struct seg_txn_offset {
  * fine. After SEG_OK seg_txn_offset() answers until the next produce.
  */
 SEG_MUST_CHECK enum seg_rc seg_txn_commit(struct seg_txn *t, const struct seg_txn_offset *offsets, size_t len,
-	const rd_kafka_consumer_group_metadata_t *group, struct seg_error *err);
+					  const rd_kafka_consumer_group_metadata_t *group, struct seg_error *err);
 
 /* Offset of a ticketed record after its commit; -1: librdkafka does not know it (a retried batch). */
 int64_t seg_txn_offset(const struct seg_txn *t, uint32_t ticket);

@@ -25,7 +25,7 @@ enum seg_impute { SEG_IMPUTE_MEAN, SEG_IMPUTE_MODE, SEG_IMPUTE_ZERO, SEG_IMPUTE_
 
 /* One configured feature of the model. */
 struct seg_feature_config {
-	char name[SEG_FEATURE_NAME_MAX];        /* catalogue name or attr:NAME */
+	char name[SEG_FEATURE_NAME_MAX]; /* catalogue name or attr:NAME */
 	enum seg_transform transform;
 	enum seg_scaler_kind scaler;
 	enum seg_impute impute;
@@ -34,14 +34,15 @@ struct seg_feature_config {
 
 struct seg_basis_feature {
 	struct seg_feature_config config;
-	int catalogue;          /* index in the catalogue, -1: attribute */
-	double quantum;         /* transformed units per step of the int32 */
-	double grid_lo, grid_hi;/* transformed units, multiples of the quantum; SEG_GRID_BINS equal bins between, the outer
+	int catalogue;	/* index in the catalogue, -1: attribute */
+	double quantum; /* transformed units per step of the int32 */
+	double grid_lo,
+		grid_hi; /* transformed units, multiples of the quantum; SEG_GRID_BINS equal bins between, the outer
 				 * ones take what lies beyond */
 };
 
 struct seg_basis {
-	uint64_t id;            /* hash of all below; never 0 */
+	uint64_t id; /* hash of all below; never 0 */
 	uint32_t len;
 	struct seg_basis_feature features[SEG_MAX_FEATURES];
 };

@@ -13,17 +13,17 @@
 #include "segmenter/basis.h"
 
 struct seg_feature_def {
-	const char *name, *unit, *help;         /* help: the definition in a sentence */
-	const char *group;                      /* rfm, behaviour, email */
-	const char *more, *less;                /* how a marketer says high and low: "frequent", "seldom" (for names) */
-	enum seg_transform transform;           /* in presets */
-	double lo, hi;                          /* range in its own unit for the grid (values beyond are clamped to it) */
-	bool clock;                             /* moves with time alone (recency, tenure): no drift alerts */
+	const char *name, *unit, *help; /* help: the definition in a sentence */
+	const char *group;		/* rfm, behaviour, email */
+	const char *more, *less;	/* how a marketer says high and low: "frequent", "seldom" (for names) */
+	enum seg_transform transform;	/* in presets */
+	double lo, hi;			/* range in its own unit for the grid (values beyond are clamped to it) */
+	bool clock;			/* moves with time alone (recency, tenure): no drift alerts */
 };
 
 size_t seg_catalogue_len(void);
 const struct seg_feature_def *seg_catalogue_at(size_t i);
-int seg_catalogue_find(const char *name);       /* index or -1 */
+int seg_catalogue_find(const char *name);	     /* index or -1 */
 const char *seg_catalogue_nearest(const char *name); /* for error messages */
 
 /* One feature; NAN: missing. */

@@ -11,7 +11,7 @@
  * [rows * cols], finite. ret_column[row] is its column, or -1 when there are more rows than columns and this one is left
  * over: min(rows, cols) pairs are made. SEG_NO_MEMORY.
  */
-enum seg_rc seg_hungarian(const double *cost, uint32_t rows, uint32_t cols, int32_t *ret_column, struct seg_error *err)
-	SEG_MUST_CHECK;
+enum seg_rc seg_hungarian(const double *cost, uint32_t rows, uint32_t cols, int32_t *ret_column,
+			  struct seg_error *err) SEG_MUST_CHECK;
 
 #endif

@@ -14,20 +14,20 @@
 #include "base/error.h"
 
 struct seg_kmeans_options {
-	uint32_t k;                     /* wanted; > 0 */
-	uint32_t starts;                /* greedy k-means++ starts; 0: 5 */
-	uint32_t swaps;                 /* random swaps tried on the best start; SEG_KMEANS_SWAPS: 10 * k */
+	uint32_t k;	 /* wanted; > 0 */
+	uint32_t starts; /* greedy k-means++ starts; 0: 5 */
+	uint32_t swaps;	 /* random swaps tried on the best start; SEG_KMEANS_SWAPS: 10 * k */
 	uint64_t seed;
-	const double *initial;          /* an extra start, [initial_k * d]; borrowed, NULL: none */
-	uint32_t initial_k;             /* more than k: the first k; fewer: filled up by greedy k-means++ */
+	const double *initial; /* an extra start, [initial_k * d]; borrowed, NULL: none */
+	uint32_t initial_k;    /* more than k: the first k; fewer: filled up by greedy k-means++ */
 };
 enum { SEG_KMEANS_SWAPS = -1 };
 
 struct seg_kmeans {
-	uint32_t k;                     /* less than wanted only if there are fewer distinct rows */
-	double inertia;                 /* sum of squared distances to the nearest centroid */
-	double *centroids;              /* [k * d] */
-	uint32_t *labels;               /* [n], nearest centroid; lowest index on ties */
+	uint32_t k;	   /* less than wanted only if there are fewer distinct rows */
+	double inertia;	   /* sum of squared distances to the nearest centroid */
+	double *centroids; /* [k * d] */
+	uint32_t *labels;  /* [n], nearest centroid; lowest index on ties */
 };
 
 /* Fits. ret is filled on success; release it with seg_kmeans_release(). SEG_INVALID: no rows, no columns or k 0. */
@@ -37,7 +37,7 @@ void seg_kmeans_release(struct seg_kmeans *km);
 
 /* Nearest of k centroids for every row: labels [n] and squared distances [n] (either may be NULL), second_distance2 [n]
  * (NULL: not wanted; INFINITY if k == 1). Returns the inertia, or NAN when out of memory. */
-double seg_kmeans_assign(const double *x, size_t n, uint32_t d, const double *centroids, uint32_t k, uint32_t *ret_labels,
-			 double *ret_distance2, double *ret_second_distance2);
+double seg_kmeans_assign(const double *x, size_t n, uint32_t d, const double *centroids, uint32_t k,
+			 uint32_t *ret_labels, double *ret_distance2, double *ret_second_distance2);
 
 #endif

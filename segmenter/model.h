@@ -20,12 +20,12 @@
 
 enum { SEG_MAX_CLUSTERS = 256, SEG_SEGMENT_NAME_MAX = 96, SEG_MAX_PARENTS = 8 };
 
-struct seg_scale {                      /* model space = (transformed - mean) / scale * weight; missing: imputed */
-	double mean, scale, weight, imputed;    /* mean and imputed in transformed units */
+struct seg_scale {			     /* model space = (transformed - mean) / scale * weight; missing: imputed */
+	double mean, scale, weight, imputed; /* mean and imputed in transformed units */
 };
 
-struct seg_segment {                    /* entry of the catalogue; retired ones are kept */
-	uint64_t cluster;               /* segment_id is "s<cluster>" */
+struct seg_segment {	  /* entry of the catalogue; retired ones are kept */
+	uint64_t cluster; /* segment_id is "s<cluster>" */
 	char name[SEG_SEGMENT_NAME_MAX], alias[SEG_SEGMENT_NAME_MAX];
 	enum seg_segment_state state;
 	enum seg_segment_origin origin;
@@ -33,27 +33,27 @@ struct seg_segment {                    /* entry of the catalogue; retired ones 
 	uint32_t parents_len;
 	uint64_t customers;
 	double share;
-	uint64_t since_promotion;       /* created at */
+	uint64_t since_promotion; /* created at */
 };
 
 struct seg_model {
 	uint64_t promotion, revision;
-	int64_t time_ms;                /* fold's stream time when made */
+	int64_t time_ms; /* fold's stream time when made */
 	int64_t promoted_ms, first_fit_ms;
 	struct seg_basis basis;
-	uint32_t d, k;                  /* features of the vector; active clusters */
+	uint32_t d, k; /* features of the vector; active clusters */
 	struct seg_scale scale[SEG_MAX_FEATURES];
-	uint64_t *clusters;             /* [k] ids, ascending */
-	double *centroids;              /* [k * d] transformed units, row per cluster */
-	double *vectors;                /* [k * d] model space */
-	double *soa;                    /* [d * k_padded] model space, a row per feature, for distances */
+	uint64_t *clusters; /* [k] ids, ascending */
+	double *centroids;  /* [k * d] transformed units, row per cluster */
+	double *vectors;    /* [k * d] model space */
+	double *soa;	    /* [d * k_padded] model space, a row per feature, for distances */
 	uint32_t k_padded;
-	struct seg_segment *segments;   /* active first, in the order of `clusters`, then retired */
+	struct seg_segment *segments; /* active first, in the order of `clusters`, then retired */
 	uint32_t segments_len;
-	uint64_t next_cluster;          /* ids below are taken for ever */
-	uint64_t sample_bound;          /* customers with seg_hash_sample() below it send sample records */
-	double inertia_per_customer;    /* at promotion, on the sample */
-	void *learning;                 /* json_t *: the learner's own state (drift references, refit history), opaque here */
+	uint64_t next_cluster;	     /* ids below are taken for ever */
+	uint64_t sample_bound;	     /* customers with seg_hash_sample() below it send sample records */
+	double inertia_per_customer; /* at promotion, on the sample */
+	void *learning; /* json_t *: the learner's own state (drift references, refit history), opaque here */
 	int refs;
 };
 
@@ -72,9 +72,10 @@ static inline uint64_t seg_model_version(const struct seg_model *m)
 enum seg_rc seg_model_finish(struct seg_model *m, struct seg_error *err) SEG_MUST_CHECK;
 
 enum seg_rc seg_model_encode(const struct seg_model *m, struct seg_buf *out, struct seg_error *err) SEG_MUST_CHECK;
-enum seg_rc seg_model_decode(const void *data, size_t len, struct seg_model **ret, struct seg_error *err) SEG_MUST_CHECK;
+enum seg_rc seg_model_decode(const void *data, size_t len, struct seg_model **ret,
+			     struct seg_error *err) SEG_MUST_CHECK;
 
-const struct seg_segment *seg_model_segment(const struct seg_model *m, uint64_t cluster);      /* any state; NULL */
+const struct seg_segment *seg_model_segment(const struct seg_model *m, uint64_t cluster); /* any state; NULL */
 /* Alias if there is one, else name; "" for cluster 0. */
 const char *seg_model_segment_name(const struct seg_model *m, uint64_t cluster);
 
@@ -82,20 +83,24 @@ const char *seg_model_segment_name(const struct seg_model *m, uint64_t cluster);
 void seg_model_vector(const struct seg_model *m, const int32_t *values, double *ret_vector);
 
 struct seg_assignment {
-	uint32_t nearest, second;       /* indexes into clusters; second == nearest if k == 1 */
-	double distance, second_distance;       /* Euclidean */
-	double margin;                  /* (second - nearest) / second; 0 if k == 1 or second is 0 */
+	uint32_t nearest, second;	  /* indexes into clusters; second == nearest if k == 1 */
+	double distance, second_distance; /* Euclidean */
+	double margin;			  /* (second - nearest) / second; 0 if k == 1 or second is 0 */
 };
 /* Of equally near ones the first. k == 0: nearest and second 0, distances NAN. */
 void seg_model_assign(const struct seg_model *m, const double *vector, struct seg_assignment *ret);
 double seg_model_distance(const struct seg_model *m, const double *vector, uint32_t cluster_index);
-int seg_model_index(const struct seg_model *m, uint64_t cluster);       /* active cluster's index or -1 */
+int seg_model_index(const struct seg_model *m, uint64_t cluster); /* active cluster's index or -1 */
 
 /* Hysteresis and dwell: which cluster the customer is to be told. held 0: none. since SEG_NO_TIME: never moved. A held
  * cluster that is not active any more is left at once. ret_suppressed: the nearest was another and it stayed. k == 0: held. */
-struct seg_move_rules { double hysteresis; int64_t dwell_ms; };
-uint64_t seg_model_decide(const struct seg_model *m, const double *vector, const struct seg_assignment *a, uint64_t held,
-			  int64_t since_ms, int64_t now_ms, const struct seg_move_rules *rules, bool *ret_suppressed);
+struct seg_move_rules {
+	double hysteresis;
+	int64_t dwell_ms;
+};
+uint64_t seg_model_decide(const struct seg_model *m, const double *vector, const struct seg_assignment *a,
+			  uint64_t held, int64_t since_ms, int64_t now_ms, const struct seg_move_rules *rules,
+			  bool *ret_suppressed);
 
 /* Why `to` is nearer than `from` (from 0: than the mean of all customers): strongest first, at most SEG_DRIVERS;
  * contributions are shares of the difference in squared distance and sum to 1 over all features (if `to` is not nearer:

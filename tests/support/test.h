@@ -11,11 +11,11 @@
 #include <math.h>
 
 /* |a - b| <= eps, in double (cmocka's assert_float_equal casts to float). */
-#define assert_near(a, b, eps)                                                                                        \
-	do {                                                                                                          \
-		double near_a_ = (a), near_b_ = (b);                                                                  \
-		if (!(fabs(near_a_ - near_b_) <= (eps)))                                                              \
-			fail_msg("%s = %.17g, %s = %.17g", #a, near_a_, #b, near_b_);                                 \
+#define assert_near(a, b, eps)                                                                                         \
+	do {                                                                                                           \
+		double near_a_ = (a), near_b_ = (b);                                                                   \
+		if (!(fabs(near_a_ - near_b_) <= (eps)))                                                               \
+			fail_msg("%s = %.17g, %s = %.17g", #a, near_a_, #b, near_b_);                                  \
 	} while (0)
 
 #define assert_ok(expr) assert_int_equal((expr), 0)

@@ -492,14 +492,21 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(test_find_shows_what_is_committed),		T(test_abort_puts_everything_back),
-		T(test_abort_forgets_customers_who_never_were), T(test_repeats_and_identify_make_nobody),
-		T(test_clean_stop_leaves_nothing_to_do),	T(test_unclean_stop_rereads),
-		T(test_recovery_stops_when_something_is_wrong), T(test_damaged_changelog_record_is_corrupt),
-		T(test_store_of_another_cluster_is_emptied),	T(test_store_beyond_the_log_is_emptied),
-		T(test_store_older_than_tombstones_is_emptied), T(test_damaged_store_is_made_anew_and_said),
+		T(test_find_shows_what_is_committed),
+		T(test_abort_puts_everything_back),
+		T(test_abort_forgets_customers_who_never_were),
+		T(test_repeats_and_identify_make_nobody),
+		T(test_clean_stop_leaves_nothing_to_do),
+		T(test_unclean_stop_rereads),
+		T(test_recovery_stops_when_something_is_wrong),
+		T(test_damaged_changelog_record_is_corrupt),
+		T(test_store_of_another_cluster_is_emptied),
+		T(test_store_beyond_the_log_is_emptied),
+		T(test_store_older_than_tombstones_is_emptied),
+		T(test_damaged_store_is_made_anew_and_said),
 		T(test_memory_is_bounded),
-		T(test_rebuild_of_more_than_fits_memory),	T(test_scan_sees_everybody_once_in_order),
+		T(test_rebuild_of_more_than_fits_memory),
+		T(test_scan_sees_everybody_once_in_order),
 #undef T
 	};
 
