@@ -65,7 +65,7 @@ tool_step() {
 for step in $steps; do
 	case "$step" in
 	dev) ctest_step dev ;;
-	asan) ctest_step asan -L '^(unit|property|fuzz|asan)$' ;;
+	asan) ctest_step asan -L '^(unit|property|fuzz|asan)$' -LE '^long$' ;;
 	fuzz) tool_step fuzz tests/support/fuzz.sh "${FUZZ_SECONDS_SHORT:-20}" ;;
 	format) tool_step format tests/support/format.sh ;;
 	lint) tool_step lint tests/support/lint.sh build/dev ;;

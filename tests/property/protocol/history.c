@@ -197,10 +197,14 @@ static void virtual_recovery(struct history *h, const char *dir, size_t n)
 	h->probe = NULL;
 }
 
+double history_probe_share = 1;
+
 void virtual_recoveries(struct history *h)
 {
 	struct world *w = &h->w;
 
+	if (history_probe_share < 1 && !chance(w, history_probe_share))
+		return;
 	for (size_t i = 0; i < w->txns_len; i++)
 		if (txn_is_open(w->txns[i]) &&
 		    (w->txns[i]->has_offsets || w->txns[i]->state == TXN_PREPARED || SEG_MUTANT(LSO)))

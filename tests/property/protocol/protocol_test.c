@@ -1,5 +1,6 @@
 /*
- * protocol_test [-n HISTORIES] [-s SEED] [--steps N] [-m MUTANT]     random histories; with -m one rule is broken
+ * protocol_test [-n HISTORIES] [-s SEED] [--steps N] [--probes SHARE] [-m MUTANT]
+ *                                                                   random histories; with -m one rule is broken
  * protocol_test --all [-n HISTORIES]                                every rule of the list below broken in turn: caught?
  */
 #include <stdbool.h>
@@ -91,6 +92,8 @@ int main(int argc, char **argv)
 			n = strtol(value, NULL, 10);
 		else if (strcmp(argv[i], "-s") == 0)
 			seed = strtoull(value, NULL, 10);
+		else if (strcmp(argv[i], "--probes") == 0)
+			history_probe_share = strtod(value, NULL);
 		else if (strcmp(argv[i], "--steps") == 0)
 			steps = (int)strtol(value, NULL, 10);
 		else if (strcmp(argv[i], "-m") == 0)
