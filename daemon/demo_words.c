@@ -100,7 +100,9 @@ void seg_words_value(struct seg_str feature, double value, const char *currency,
 	const char *unit = def ? def->unit : "";
 	char n[48];
 	number(value, n, sizeof(n));
-	if (strcmp(unit, "days") == 0) {
+	if (strcmp(unit, "days") == 0 && def->clock && value < 1) {
+		snprintf(ret, size, "today");
+	} else if (strcmp(unit, "days") == 0) {
 		snprintf(ret, size, "%s %s", n, strcmp(n, "1") == 0 ? "day" : "days");
 	} else if (strcmp(unit, "hours") == 0) {
 		snprintf(ret, size, "%s h", n);
@@ -136,9 +138,10 @@ static bool add_driver(const struct seg_read_driver *d, double before, bool firs
 	seg_words_value(d->feature, before, currency, from, sizeof(from));
 	if (strcmp(from, to) == 0)
 		return false;
-	char *unit = strchr(from, ' '); /* once is enough: 3.1 → 5 days */
-	if (unit)
-		*unit = 0;
+	const char *unit = strchr(to, ' ');
+	char *same = unit ? strstr(from, unit) : NULL;
+	if (same) /* once is enough: 3.1 → 5 days */
+		*same = 0;
 	snprintf(ret + at, size - at, "%s%s %s → %s", first ? "" : ", ", name, from, to);
 	return true;
 }

@@ -175,6 +175,10 @@ static void test_changes_in_words(void **state)
 	assert_string_equal(words(c), "customer 12838: new → loyal, because frequency 3.1 → 5, last order 41 → 3 days");
 	c.drivers_len = 1;
 	assert_string_equal(words(c), "customer 12838: new → loyal, because frequency 3.1 → 5");
+	c.drivers[0] = c.drivers[1] = moved.drivers[1];
+	c.drivers[0].value = 0.5;
+	assert_string_equal(words(c), "customer 12838: new → loyal, because last order 41 days → today");
+	c.drivers[0] = moved.drivers[0];
 	c.reason = SEG_REASON_TIME;
 	assert_string_equal(words(c), "customer 12838: new → loyal, as time went by: frequency 3.1 → 5");
 	c.drivers[0].value = 3.11; /* the same in words: no reason */
@@ -198,12 +202,19 @@ static void test_values_in_their_units(void **state)
 		double value;
 		const char *words;
 	} cases[] = {
-		{"recency_days", 1, "1 day"},	      {"recency_days", 0, "0 days"},
-		{"monetary", 1239.6, "£1,240"},	      {"monetary", -8.4, "-£8.4"},
-		{"open_rate", 0.345, "34 %"},	      {"frequency", 9.96, "10"},
-		{"frequency", 0.034, "0.03"},	      {"frequency", 3.04, "3"},
-		{"frequency", -0.001, "0"},	      {"session_minutes", 30, "30 min"},
-		{"open_latency_hours", 1.5, "1.5 h"}, {"attr:points", 1234567, "1,234,567"},
+		{"recency_days", 1, "1 day"},
+		{"recency_days", 0.4, "today"},
+		{"interpurchase_days", 0.5, "0.5 days"},
+		{"monetary", 1239.6, "£1,240"},
+		{"monetary", -8.4, "-£8.4"},
+		{"open_rate", 0.345, "34 %"},
+		{"frequency", 9.96, "10"},
+		{"frequency", 0.034, "0.03"},
+		{"frequency", 3.04, "3"},
+		{"frequency", -0.001, "0"},
+		{"session_minutes", 30, "30 min"},
+		{"open_latency_hours", 1.5, "1.5 h"},
+		{"attr:points", 1234567, "1,234,567"},
 	};
 	char text[64];
 	(void)state;
