@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "consumers/clean.h"
 #include "consumers/file_source.h"
 #include "daemon/fold.h"
 #include "daemon/intake.h"
@@ -69,15 +70,12 @@ static enum seg_rc sink_dead_letter(void *ctx, const struct seg_dead_letter *d, 
 	return seg_replay_files_dead_letter(r->files, d, err);
 }
 
-static enum seg_rc take_model(struct replay *r, struct seg_str value, struct seg_error *err)
+/* What a reader of the record would decode is what the fold has. */
+static void take_model(struct replay *r)
 {
-	struct seg_model *model;
-	enum seg_rc rc = seg_model_decode(value.ptr, value.len, &model, err);
-	if (rc)
-		return rc;
+	struct seg_model *model = seg_model_get(seg_fold_model(r->fold));
 	seg_model_put(r->model);
 	r->model = model;
-	return SEG_OK;
 }
 
 static enum seg_rc sink_internal(void *ctx, enum seg_internal topic, int32_t partition, struct seg_str key,
@@ -93,7 +91,9 @@ static enum seg_rc sink_internal(void *ctx, enum seg_internal topic, int32_t par
 	case SEG_INTERNAL_SUMS:
 		return seg_fold_take(r->fold, key, value, err);
 	case SEG_INTERNAL_MODEL:
-		return seg_str_is(key, "current") ? take_model(r, value, err) : SEG_OK;
+		if (seg_str_is(key, "current"))
+			take_model(r);
+		return SEG_OK;
 	case SEG_INTERNALS:
 		break;
 	}
@@ -210,7 +210,8 @@ static enum seg_rc commit_once(struct replay *r, const struct seg_now *now, bool
 /* A commit now, and what the model makes of it: what a fit or a promotion leads to belongs to the same instant. */
 static enum seg_rc commit(struct replay *r, struct seg_error *err)
 {
-	struct seg_now now = {.wall_ms = r->now_ms, .mono_ms = r->now_ms};
+	/* No time passes for checkpoint cycles: nothing is recovered from a replay, so only events and memory drive them. */
+	struct seg_now now = {.wall_ms = r->now_ms, .mono_ms = 0};
 	r->in_commit = 0;
 	for (int round = 0; round < ROUNDS_MAX; round++) {
 		bool did, folded;
@@ -298,6 +299,19 @@ static enum seg_rc refuse(struct replay *r, const struct seg_file_record *record
 	return rc;
 }
 
+/*
+ * The clock goes to a record's hour before it is taken, whether it is refused or not. A record without any time, or with an
+ * absurd one (it is refused for that), has no hour of its own.
+ */
+static enum seg_rc place_record(struct replay *r, const struct seg_file_record *record, struct seg_error *err)
+{
+	if (!seg_time_plausible(record->time_ms))
+		return SEG_OK;
+	if (r->now_ms == SEG_NO_TIME)
+		begin_clock(r, record->time_ms);
+	return walk_to(r, floor_to(record->time_ms, HOUR_MS), err);
+}
+
 static enum seg_rc take_record(struct replay *r, const struct seg_file_record *record, struct seg_error *err)
 {
 	int64_t offset = r->next[record->source]++;
@@ -310,19 +324,6 @@ static enum seg_rc take_record(struct replay *r, const struct seg_file_record *r
 		return refuse(r, record, refusal, seg_intake_text(r->intake), seg_intake_schema(r->intake), offset,
 			      err);
 	return seg_shard_event(r->shard, record->event, offset, r->now_ms, NULL, err);
-}
-
-/* Records without any time come before the first one with a time: they have no instant of their own. */
-static enum seg_rc place_record(struct replay *r, const struct seg_file_record *record, struct seg_error *err)
-{
-	if (record->time_ms == SEG_NO_TIME)
-		return SEG_OK;
-	if (r->now_ms == SEG_NO_TIME)
-		begin_clock(r, record->time_ms);
-	/* An absurd time is refused, and must not drag the clock there. */
-	if (record->refusal || !record->event)
-		return SEG_OK;
-	return walk_to(r, floor_to(record->time_ms, HOUR_MS), err);
 }
 
 static enum seg_rc walk(struct replay *r, struct seg_error *err)
