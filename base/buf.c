@@ -95,7 +95,7 @@ void seg_buf_varint(struct seg_buf *b, uint64_t v)
 
 void seg_buf_zigzag(struct seg_buf *b, int64_t v)
 {
-	seg_buf_varint(b, (uint64_t)v << 1 ^ (uint64_t)(v >> 63));
+	seg_buf_varint(b, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
 }
 
 void seg_buf_bytes(struct seg_buf *b, const void *data, size_t len)

@@ -116,12 +116,15 @@ static void fill_email(const struct seg_load_options *o, uint64_t i, struct seg_
 static void fill_order(const struct seg_load_options *o, uint64_t i, uint64_t c, struct seg_load_event *l)
 {
 	struct seg_event *e = &l->event;
-	uint64_t spend = UINT64_C(2000) << ((mix(c) >> 24) & 3);
+	uint64_t spend = UINT64_C(2000) << ((mix(c) >> 24) & 3), cents;
 
 	e->kind = draw(o, i, KIND) % 100 < 92 ? SEG_ORDER_PURCHASE : SEG_ORDER_REFUND;
 	e->order_id = text(l, "o%llu", (unsigned long long)i);
 	e->has_amount = true;
-	e->amount = (double)((100 + draw(o, i, FIRST) % spend) / (e->kind == SEG_ORDER_REFUND ? 2 : 1)) / 100;
+	cents = 100 + draw(o, i, FIRST) % spend;
+	if (e->kind == SEG_ORDER_REFUND)
+		cents /= 2;
+	e->amount = (double)cents / 100;
 	e->has_quantity = true;
 	e->quantity = (int32_t)(1 + draw(o, i, SECOND) % 9);
 	e->country = seg_str_from(countries[(mix(c) >> 16) % 5]);

@@ -121,10 +121,10 @@ static void plan_purchase(struct pen *w, uint32_t index)
 	const struct seg_demo_order *o = &w->plan->orders.items[index];
 	struct seg_demo_plan *p = w->plan;
 	int64_t begin_ms = o->time_ms, now_ms = begin_ms, shift_ms;
-	size_t from = p->len;
 	uint32_t visit = p->visits++;
 	struct seg_demo_item *item;
 	uint16_t product;
+	size_t from;
 
 	if (happens(w, .35))
 		plan_visit(w, o->time_ms - (1 + jitter(w, 3)) * SEG_DAY_MS - jitter(w, 4 * HOUR_MS), 1.5);

@@ -52,7 +52,10 @@ static enum seg_rc send_output(struct seg_kafka_sink *s, enum seg_config_output 
 	record->value = (struct seg_str){(const char *)s->value.data, (uint32_t)s->value.len};
 	record->headers = headers.list;
 	record->headers_len = headers.len;
-	return produce(s, record, NULL, err);
+	rc = produce(s, record, NULL, err);
+	record->headers = NULL; /* gone with this function */
+	record->headers_len = 0;
+	return rc;
 }
 
 static enum seg_rc sink_change(void *ctx, int32_t partition, const struct seg_change *change, struct seg_error *err)

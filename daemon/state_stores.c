@@ -96,9 +96,9 @@ static enum seg_rc each_partition(const char *dir, seg_state_store_fn fn, void *
 	struct seg_store_env *env = NULL;
 	struct seg_store_options options = {0};
 	struct seg_state_store *at = calloc(1, sizeof(*at));
+	if (!at)
+		return seg_error_set(err, SEG_NO_MEMORY, "out of memory");
 	enum seg_rc rc = list_partitions(dir, &list, err);
-	if (!rc && !at)
-		rc = seg_error_set(err, SEG_NO_MEMORY, "out of memory");
 	if (!rc)
 		rc = seg_about_read(dir, &at->about, err);
 	if (!rc)
