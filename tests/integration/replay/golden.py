@@ -64,6 +64,7 @@ def main():
         raise Failed(f"the summary says {summary}, the input {counts}")
     stream.check_refused(plain, letters)
     values = stream.check_customers(plain, rows, model["time_ms"])
+    stream.check_geometry(model, rows)
     stream.check_changes(plain, changes, rows, "golden")
     check_golden({"summary": rounded(without_seconds(summary)), "changes": hash_of(changes)})
     print(f"{summary['events']} events, {len(rows)} customers, {values} feature values and {len(changes)} changes are as the "

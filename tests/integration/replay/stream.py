@@ -1,11 +1,12 @@
 """A generated stream of all four sources, and what follows from it: computed in the plainest way, without the engine."""
+import collections
 import json
+import math
 import subprocess
 import sys
 
 import fastavro
 
-import replay_run
 from replay_run import GENERATE, HOUR_MS, SOURCE, Failed
 
 sys.path.insert(0, str(SOURCE / "tests/support/oracle"))
@@ -145,3 +146,31 @@ def check_changes(plain, changes, rows, app):
             raise Failed(f"{row['customer_id']}: is in {row['segment_id']}, the changes say otherwise")
     if len({c["event_id"] for c in changes}) != len(changes):
         raise Failed("event ids are not unique")
+
+
+def check_geometry(model, rows):
+    """vector is `transformed`, imputed and scaled; cluster, distance and margin follow from it and the centroids."""
+    centroids = {c["cluster"]: scaled(model, c["transformed"]) for c in model["centroids"]}
+    for c in model["centroids"]:
+        near("centroid " + c["cluster"], c["vector"], centroids[c["cluster"]])
+    for row in rows:
+        who, vector = row["customer_id"], scaled(model, row["transformed"])
+        near(who, row["vector"], vector)
+        distances = sorted((math.dist(vector, centroid), cluster) for cluster, centroid in centroids.items())
+        (first, cluster), (second, _) = distances[:2]
+        near(who, [row["distance"], row["margin"]], [first, (second - first) / second])
+        if row["cluster"] != cluster and second - first > 1e-9:
+            raise Failed(f"{who}: cluster is {row['cluster']}, the nearest is {cluster}")
+    held = collections.Counter(row["segment_id"] for row in rows)
+    if not set(held) <= {c["segment_id"] for c in model["centroids"]}:
+        raise Failed(f"held segments {sorted(held)} are not all among the model's centroids")
+
+
+def scaled(model, transformed):
+    return [((f["imputed"] if x is None else x) - f["mean"]) / f["scale"] * f["weight"]
+            for f, x in zip(model["features"], transformed, strict=True)]
+
+
+def near(what, got, wanted):
+    if len(got) != len(wanted) or any(not math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) for a, b in zip(got, wanted)):
+        raise Failed(f"{what}: {got}, but {wanted} is to be expected")
