@@ -19,6 +19,7 @@ def arguments():
     parser.add_argument("--kills", type=int, default=10, help="that count: records were left to commit")
     parser.add_argument("--recoveries", type=int, default=3, help="kills in the midst of a recovery, beside them")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--erase-share", type=float, default=0, help="events that erase their customer")
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--target", type=int, default=10, help="recovery.target, seconds")
@@ -33,9 +34,12 @@ def main():
                 "commit": {"max_events": 5000}, "segmenter": {"k": 8}}
     with Job(app="soak", partitions=args.partitions, settings=settings, keep=args.keep) as job:
         job.create_topics()
-        made = job.generate("--events", args.events, "--customers", args.customers, "--seed", args.seed)
-        print(f"{made['events']} events for {args.customers} customers in {made['seconds']} s", flush=True)
-        ends, rounds, began, sampler = job.ends(), [], time.monotonic(), kill_run.Sampler(job)
+        began, sampler = time.monotonic(), kill_run.Sampler(job)
+        kill_run.warm_up(job, "--events", args.events, "--customers", args.customers, "--seed", args.seed, "--erase-share",
+                         args.erase_share, upto=args.events // 10, fit_s=120)
+        ends, rounds = job.ends(), []
+        print(f"{args.events} events for {args.customers} customers, killed first after {args.events // 10} and the first fit",
+              flush=True)
         every = max(1, args.kills // (args.recoveries + 1))
         for round_ in kill_run.kill_rounds(job, ends, args.kills, args.target, args.seed):
             rounds.append(round_)
@@ -51,7 +55,9 @@ def main():
         try:
             if job.process.poll() is None:
                 job.kill()
-            seconds, _ = kill_run.finish(job, ends, timeout=600)
+            seconds, world = kill_run.finish(job, ends, timeout=600)
+            if len(world.changes) < args.customers / 2:
+                violations.append(f"only {len(world.changes)} changes of segments")
             print(f"drained after {time.monotonic() - began:.0f} s in all, stopped in {seconds:.1f} s")
         except AssertionError as error:
             violations.append(str(error))

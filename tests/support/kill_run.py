@@ -6,6 +6,7 @@ random moment of a running slice. After each: the restart may read no more input
 lay between replay_from of the newest committed cuts and the group's offsets, must commit anew within 2 x recovery.target
 and the time that joining the group took, and must not rebuild a store.
 """
+import json
 import random
 import signal
 import threading
@@ -15,6 +16,20 @@ from daemon_run import Job, expect
 
 ASSIGN_S = 60       # longest wait for the group
 SLACK_S = 1.0       # of looking at the log and the offsets
+
+
+def warm_up(job, *stream, upto, fit_s):
+    """Sends the first `upto` events and drains them until there is a model, so that the kills fall among changes of
+    segments; then sends the rest, and kills."""
+    job.generate(*stream, "--to", upto)
+    job.start()
+    job.wait_drained(fit_s)
+    until = time.monotonic() + fit_s
+    while not json.loads(job.get("/api/v1/status")[1])["segments"]:
+        expect(time.monotonic() < until, f"no segments within {fit_s} s")
+        time.sleep(.1)
+    job.generate(*stream, "--from", upto)
+    job.kill()
 
 
 class Round:

@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 """Ten kill -9s while 60,000 events for 2,000 customers are drained; exactly once all the same."""
-import json
 import os
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.environ["SEG_SOURCE_DIR"], "tests", "support"))
 from daemon_run import Job, expect  # noqa: E402
@@ -13,26 +11,14 @@ KILLS, EVENTS, BEFORE, CUSTOMERS, TARGET_S, FIT_S = 10, 60000, 8000, 2000, 2, 30
 # Small commits, so that each kill has some before and after it, and short cycles, so that it falls into one.
 SETTINGS = {"features": "full", "segmenter": {"k": 5, "min_customers": 500}, "commit": {"max_events": 150},
             "recovery": {"target": f"{TARGET_S}s"}, "checkpoint": {"max_interval": "2s"}}
-STREAM = ("--events", EVENTS, "--customers", CUSTOMERS, "--days", 60, "--seed", 11, "--late-share", .02)
-
-
-def warm_up(job):
-    """Until there is a model, so that the kills fall among changes of segments."""
-    job.start()
-    job.wait_drained(60)
-    until = time.monotonic() + FIT_S
-    while not json.loads(job.get("/api/v1/status")[1])["segments"]:
-        expect(time.monotonic() < until, f"no segments within {FIT_S} s")
-        time.sleep(.1)
+STREAM = ("--events", EVENTS, "--customers", CUSTOMERS, "--days", 60, "--seed", 11, "--late-share", .02,
+          "--erase-share", .003)
 
 
 def main():
     with Job(settings=SETTINGS) as job:
         job.create_topics()
-        job.generate(*STREAM, "--to", BEFORE)
-        warm_up(job)
-        job.generate(*STREAM, "--from", BEFORE)
-        job.kill()
+        kill_run.warm_up(job, *STREAM, upto=BEFORE, fit_s=FIT_S)
         ends, rounds = job.ends(), []
         for round_ in kill_run.kill_rounds(job, ends, KILLS, TARGET_S, seed=5, share=(0, .03)):
             rounds.append(round_)

@@ -215,8 +215,11 @@ def check_cause(world, where, partition, change, causes):
     causes[place] = where
     owner = world.recount.owner.get(place[:2], {}).get(cause["offset"])
     customer = world.recount.customers.get(change["customer_id"])
-    if reason == "erasure" and customer is not None and customer.erased:
-        return
+    if customer is not None and customer.erased:
+        if reason == "erasure":
+            return
+        # What was told before the erasure counts again after it.
+        owner = owner or world.recount.repeated.get(place[:2], {}).get(cause["offset"])
     if cause["partition"] != partition or owner != change["customer_id"]:
         yield Finding("leaked", where, f"its cause {cause} is no record of {change['customer_id']} that counted: {owner}")
 
@@ -248,8 +251,8 @@ def births_of(world, customer):
     """Records that can have been the first: of each source the first that counted; after an erasure any."""
     if not customer.erased:
         return list(customer.first_offset.items())
-    return [(source, offset) for source in world.topics
-            for offset, who in world.recount.owner.get((source, customer.partition), {}).items() if who == customer.id]
+    return [(source, offset) for source in world.topics for known in (world.recount.owner, world.recount.repeated)
+            for offset, who in known.get((source, customer.partition), {}).items() if who == customer.id]
 
 
 def check_ids(world, who, chain):
@@ -284,37 +287,38 @@ def check_decisions(world):
 
 
 def check_transactions(world, partition, records):
-    changes = collections.defaultdict(list)
-    for p, offset, _, change in world.changes:
-        if p == partition:
-            changes[change["customer_id"].encode()].append((offset, change))
-    lives = collections.Counter()
+    """Decisions of one life (told by its birth) are numbered without a gap; each number is a change that was told, caused
+    by a record of the transaction that logged it."""
+    told = {change["event_id"]: (offset, change) for p, offset, _, change in world.changes if p == partition}
     open_, known, before = [], {}, None
+    whole = bool(records) and records[0][0] == 0
     for offset, kind, who, value in records:
         if kind == "d" and value is not None:
             decision = wire.read_decision(value)
             if not decision["alive"]:
-                lives[who] += 1
-            elif lives[who] == 0 and decision["number"] > known.get(who, 0):
-                open_.append((who, decision["number"]))
-            if decision["alive"] and lives[who] == 0:
-                if decision["number"] > known.get(who, 0) + 1 or decision["number"] < known.get(who, 0):
-                    yield Finding("diverged", f"changelog/{partition} offset {offset}",
-                                  f"{who}: change number {decision['number']} follows {known.get(who, 0)}")
-                known[who] = decision["number"]
+                continue
+            birth, change_number = decision["birth"], decision["number"]
+            at = known[who][1] if known.get(who, (None,))[0] == birth else 0
+            if whole and change_number not in (at, at + 1):
+                yield Finding("diverged", f"changelog/{partition} offset {offset}",
+                              f"{who}: change number {change_number} follows {at}")
+            if change_number == at + 1:
+                open_.append((who, birth, change_number))
+            known[who] = (birth, change_number)
         if kind == "c" and value is not None:
             cut = wire.read_cut(value)
-            for name, change_number in open_:
-                yield from check_range(world, partition, before, cut, name, change_number, changes[name])
+            for name, birth, change_number in open_:
+                yield from check_range(world, partition, before, cut, name, birth, change_number, told)
             open_, before = [], cut
 
 
-def check_range(world, partition, before, cut, who, change_number, changes):
-    if change_number > len(changes):
+def check_range(world, partition, before, cut, who, birth, change_number, told):
+    place = wire.event_id(world.app, who, world.topics[birth[0]], partition, birth[1], change_number)
+    if place not in told:
         yield Finding("lost", f"changelog/{partition} cut {cut['seq']}",
                       f"{who}: change {change_number} was logged and never told")
         return
-    offset, change = changes[change_number - 1]
+    offset, change = told[place]
     cause = change["cause"]
     if cause is None:
         return

@@ -307,6 +307,7 @@ class Recount:
         self.customers = {}
         self.refused = {}                               # (source, partition, offset): (reason, key, value)
         self.owner = collections.defaultdict(dict)      # (source, partition): offset: customer, of those that changed one
+        self.repeated = collections.defaultdict(dict)   # the same of those that were told before
         self.records = self.repeats = 0
         self.last = {}                                  # (source, partition): greatest offset
 
@@ -326,7 +327,8 @@ class Recount:
         rate = self.options["rates"][event.get("currency") or self.options["base"]]
         if customer.take(source, offset, event, rate):
             self.owner[source, partition][offset] = customer.id
-        else:
+        elif source != "profiles" or event["kind"] not in ("identify", "erase"):
+            self.repeated[source, partition][offset] = customer.id
             self.repeats += 1
 
     def living(self):
