@@ -1,11 +1,15 @@
 #include "daemon/pace.h"
 
-/* Two cycles lie between replay_from and now at the worst; a fifth is kept for noise. */
-static const double SHARE_OF_TARGET = 0.4;
+/* Two cycles lie between replay_from and now at the worst; a fifth is kept for noise. However far behind, a cycle is spread
+ * over a few commits. */
+static const double SHARE_OF_TARGET = 0.4, LEAST_SHARE = 0.02;
 
-double seg_pace_progress(const struct seg_pace *pace, uint64_t events, int64_t elapsed_ms)
+double seg_pace_progress(const struct seg_pace *pace, uint64_t behind, uint64_t events, int64_t elapsed_ms)
 {
-	double allowed = pace->reread_per_second * ((double)pace->target_ms / 1000.0) * SHARE_OF_TARGET;
+	double target = pace->reread_per_second * ((double)pace->target_ms / 1000.0);
+	double allowed = target * SHARE_OF_TARGET, left = 2 * allowed - (double)behind, least = target * LEAST_SHARE;
+	if (left < allowed)
+		allowed = left > least ? left : least;
 	double by_events = allowed > 1 ? (double)events / allowed : 1;
 	double by_time = pace->max_interval_ms > 0 ? (double)elapsed_ms / (double)pace->max_interval_ms : 1;
 	double progress = by_events > by_time ? by_events : by_time;

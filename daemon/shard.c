@@ -248,15 +248,18 @@ enum seg_rc seg_shard_prepare(struct seg_shard *shard, const struct seg_model *m
 
 static double cycle_progress(const struct seg_shard *shard, const struct seg_part_numbers *n, const struct seg_now *now)
 {
-	uint64_t events = 0;
+	uint64_t behind = 0, events = 0;
 	for (int s = 0; s < SEG_SOURCES; s++) {
 		int64_t next = seg_part_next(shard->part, (enum seg_source)s), began = n->cycle_next[s];
+		int64_t from = n->replay_from[s] > 0 ? n->replay_from[s] : 0;
 		if (began >= 0 && next > began)
 			events += (uint64_t)(next - began);
+		if (began > from)
+			behind += (uint64_t)(began - from);
 	}
 	if (shard->flush)
 		return 1;
-	return seg_pace_progress(&shard->pace, events, now->mono_ms - shard->cycle_mono_ms);
+	return seg_pace_progress(&shard->pace, behind, events, now->mono_ms - shard->cycle_mono_ms);
 }
 
 bool seg_shard_has_work(const struct seg_shard *shard, const struct seg_now *now)

@@ -8,12 +8,22 @@ static const struct seg_pace pace = {.reread_per_second = 1000, .target_ms = 100
 static void test_progress_follows_events_and_time(void **state)
 {
 	(void)state;
-	assert_near(seg_pace_progress(&pace, 0, 0), 0, 0);
+	assert_near(seg_pace_progress(&pace, 0, 0, 0), 0, 0);
 	/* 10 s at 1,000 a second are 10,000 events; a cycle may take .4 of them */
-	assert_near(seg_pace_progress(&pace, 2000, 0), 0.5, 1e-12);
-	assert_near(seg_pace_progress(&pace, 4000, 0), 1, 0);
-	assert_near(seg_pace_progress(&pace, 1000000, 0), 1, 0);
-	assert_near(seg_pace_progress(&pace, 0, 150000), 0.25, 1e-12);
+	assert_near(seg_pace_progress(&pace, 0, 2000, 0), 0.5, 1e-12);
+	assert_near(seg_pace_progress(&pace, 0, 4000, 0), 1, 0);
+	assert_near(seg_pace_progress(&pace, 0, 1000000, 0), 1, 0);
+	assert_near(seg_pace_progress(&pace, 0, 0, 150000), 0.25, 1e-12);
+}
+
+/* What crashes have left behind replay_from is taken off what the cycle may take. */
+static void test_progress_hurries_when_far_behind(void **state)
+{
+	(void)state;
+	assert_near(seg_pace_progress(&pace, 4000, 2000, 0), 0.5, 1e-12);
+	assert_near(seg_pace_progress(&pace, 6000, 1000, 0), 0.5, 1e-12);
+	assert_near(seg_pace_progress(&pace, 1000000, 100, 0), 0.5, 1e-12);
+	assert_near(seg_pace_progress(&pace, 1000000, 200, 0), 1, 0);
 }
 
 /* Whatever the steps, two cycles' worth of events never exceed what the target allows to re-read. */
@@ -23,7 +33,7 @@ static void test_profiles_are_done_when_progress_is(void **state)
 	(void)state;
 	for (uint64_t events = 100; left > 0; events += 100) {
 		assert_true(events <= 4000);
-		size_t now = seg_pace_profiles(seg_pace_progress(&pace, events, 0), set, left);
+		size_t now = seg_pace_profiles(seg_pace_progress(&pace, 0, events, 0), set, left);
 		assert_true(now <= left);
 		left -= now;
 	}
@@ -50,6 +60,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_progress_follows_events_and_time),
+		cmocka_unit_test(test_progress_hurries_when_far_behind),
 		cmocka_unit_test(test_profiles_are_done_when_progress_is),
 		cmocka_unit_test(test_event_id_as_documented),
 	};
