@@ -49,7 +49,7 @@ fi
 echo "Missing Debian packages:$missing"
 echo "They will be installed now with ${as_root:+sudo }apt-get; this needs the network and, once, a few minutes."
 export DEBIAN_FRONTEND=noninteractive
-$as_root apt-get update -qq
+$as_root apt-get update -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3
 
 # Not `apt-cache show`: that knows packages, too, which others only mention.
 has_candidate() {
@@ -67,22 +67,27 @@ for line in $missing; do
 	echo "No package of '$line' is known to this Debian release." >&2
 	exit 1
 done
-# Word splitting is wanted: one argument a package. Starting no daemons: prometheus is here for promtool alone.
+# Starting no daemons: prometheus is here for promtool alone.
 policy="/usr/sbin/policy-rc.d"
 made_policy=no
+log="$(mktemp)"
+clean_up() {
+	rm -f "$log"
+	if [ "$made_policy" = yes ]; then
+		$as_root rm -f "$policy"
+	fi
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
 if [ ! -e "$policy" ]; then
+	made_policy=yes
 	printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
 	$as_root chmod +x "$policy"
-	made_policy=yes
 fi
-rc=0
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $chosen </dev/null \
-	>"${TMPDIR:-/tmp}/segmentd-apt.$$" 2>&1 || rc=$?
-if [ "$rc" -ne 0 ]; then
-	tail -n 30 "${TMPDIR:-/tmp}/segmentd-apt.$$" >&2
+# Word splitting is wanted: one argument a package. A machine that has just started may be updating itself: its lock is
+# waited for.
+if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	-o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 $chosen </dev/null >"$log" 2>&1; then
+	tail -n 30 "$log" >&2
+	exit 1
 fi
-rm -f "${TMPDIR:-/tmp}/segmentd-apt.$$"
-if [ "$made_policy" = yes ]; then
-	$as_root rm -f "$policy"
-fi
-exit "$rc"
