@@ -191,10 +191,10 @@ def check_changes(world):
         ids[change["event_id"]] = where
         yield from check_cause(world, where, partition, change, causes)
         chains[who].append((where, change))
-    stored = {row["customer_id"]: row for row in world.dump}
+    stored, erased = {row["customer_id"]: row for row in world.dump}, records_of_erased(world)
     for who, chain in chains.items():
         yield from check_chain(who, chain, stored.get(who))
-        yield from check_ids(world, who, chain)
+        yield from check_ids(world, who, chain, erased)
     for who, row in stored.items():
         if who not in chains and row["segment_id"] is not None:
             yield Finding("lost", who, f"is in {row['segment_id']}, no change says so")
@@ -247,15 +247,18 @@ def check_chain(who, chain, row):
         yield Finding("diverged", who, f"change id {row['change_id']}, the newest change has {life[-1][1]['event_id']}")
 
 
-def births_of(world, customer):
-    """Records that can have been the first: of each source the first that counted; after an erasure any."""
-    if not customer.erased:
-        return list(customer.first_offset.items())
-    return [(source, offset) for source in world.topics for known in (world.recount.owner, world.recount.repeated)
-            for offset, who in known.get((source, customer.partition), {}).items() if who == customer.id]
+def records_of_erased(world):
+    """{customer: [(source, offset)]} of those who were erased once: any of their records may have been a birth."""
+    found = collections.defaultdict(list)
+    for known in (world.recount.owner, world.recount.repeated):
+        for (source, _), records in known.items():
+            for offset, who in records.items():
+                if world.recount.customers[who].erased:
+                    found[who].append((source, offset))
+    return found
 
 
-def check_ids(world, who, chain):
+def check_ids(world, who, chain, erased):
     customer = world.recount.customers.get(who)
     if customer is None or not customer.applied:
         yield Finding("leaked", chain[0][0], f"a change of {who}, of whom no event counted")
@@ -264,8 +267,9 @@ def check_ids(world, who, chain):
     while at < end:
         stop = next((i + 1 for i in range(at, end) if chain[i][1]["to_segment"] is None), end)
         life = [change["event_id"] for _, change in chain[at:stop]]
+        births = erased[who] if customer.erased else list(customer.first_offset.items())
         if not any(life == [wire.event_id(world.app, who.encode(), world.topics[source], customer.partition, offset, n + 1)
-                            for n in range(len(life))] for source, offset in births_of(world, customer)):
+                            for n in range(len(life))] for source, offset in births):
             yield Finding("diverged", chain[at][0], f"{who}: event ids {life} do not follow from any possible birth")
         at = stop
 
