@@ -46,7 +46,7 @@ static void test_conf_has_ours_and_what_is_passed_through(void **state)
 
 	assert_ok(seg_kafka_conf(&c, false, NULL, 0, &conf, &err));
 	expect(conf, "fetch.wait.max.ms", "33");
-	expect(conf, "queued.min.messages", "20000");
+	expect(conf, "queued.min.messages", "4000");
 	expect(conf, "linger.ms", "5"); /* librdkafka's default, not 17 */
 	expect(conf, "compression.codec", "none");
 	rd_kafka_conf_destroy(conf);
