@@ -12,11 +12,9 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -67,9 +65,11 @@ class Job:
         self.starts = 0
 
     def __enter__(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="segmentd-test-"))
+        """Our folder is in the broker's, which goes even if this process is killed."""
         try:
-            self.kafka = Kafka(self.kafka_properties).__enter__()
+            self.kafka = Kafka(self.kafka_properties, keep=self.keep).__enter__()
+            self.folder = pathlib.Path(self.kafka.folder) / "job"
+            self.folder.mkdir()
             self.data_dir = self.folder / "data"
             self.config = self.write_config()
             self.group = GroupReader(self.kafka.brokers, self.app)
@@ -83,15 +83,15 @@ class Job:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        if kind is not None and kind is not SystemExit:
+        if kind is not None and kind is not SystemExit and self.folder:
             self.print_logs()
         if self.probe:
             self.probe.close()
             self.group.close()
+        if self.keep and self.folder:
+            print(f"data and logs are in {self.folder}", file=sys.stderr)
         if self.kafka:
             self.kafka.close()
-        if not self.keep:
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     def print_logs(self):
         for path in sorted(self.folder.glob("run-*.log"))[-2:]:
