@@ -21,7 +21,7 @@
 
 #define HOUR_MS INT64_C(3600000)
 
-enum { ROUNDS_MAX = 1000 };
+enum { ROUNDS_MAX = 1000, HURRIED_MAX = 10000, SCAN_BUDGET = 10000 };
 
 struct replay {
 	const struct seg_replay_options *options;
@@ -123,7 +123,7 @@ static enum seg_rc open_shard(struct replay *r, struct seg_error *err)
 		return rc;
 	struct seg_shard_options options = {
 		.config = r->config,
-		.scan_budget = SIZE_MAX,
+		.scan_budget = SCAN_BUDGET,
 		.part = {.env = r->env, .dir = "/replay", .memory_bytes = (size_t)r->config->memory.total_bytes},
 	};
 	seg_cut_init(&options.part.identity);
@@ -194,12 +194,11 @@ static void end(struct replay *r)
 
 /* ---- the walk ---- */
 
-static enum seg_rc commit_once(struct replay *r, const struct seg_now *now, bool *ret_did, struct seg_error *err)
+static enum seg_rc commit_once(struct replay *r, const struct seg_now *now, struct seg_error *err)
 {
 	uint32_t cut;
 	enum seg_rc rc = seg_shard_prepare(r->shard, r->model, now, err);
-	*ret_did = !rc && seg_shard_has_work(r->shard, now);
-	if (rc || !*ret_did)
+	if (rc || !(seg_shard_has_work(r->shard, now) || seg_part_hurry(seg_shard_part(r->shard))))
 		return rc;
 	rc = seg_shard_seal(r->shard, r->model, now, &r->sink, &cut, err);
 	if (!rc)
@@ -207,31 +206,50 @@ static enum seg_rc commit_once(struct replay *r, const struct seg_now *now, bool
 	return rc ? rc : seg_shard_maintain(r->shard, err);
 }
 
-/* A commit now, and what the model makes of it: what a fit or a promotion leads to belongs to the same instant. */
+/* Everyone who is due, all under the same model; a stretch a commit, so that memory stays bounded. */
+static enum seg_rc commit_all(struct replay *r, const struct seg_now *now, struct seg_error *err)
+{
+	for (int hurried = 0; hurried < HURRIED_MAX;) {
+		hurried = seg_part_hurry(seg_shard_part(r->shard)) ? hurried + 1 : 0;
+		enum seg_rc rc = commit_once(r, now, err);
+		if (rc || !seg_shard_scan_waits(r->shard))
+			return rc;
+	}
+	return seg_error_set(err, SEG_LIMIT,
+			     "memory.total is too small: %d commits in a row could not bring memory below it",
+			     HURRIED_MAX);
+}
+
+/* What the fold makes of the commit. *ret_promoted: everyone is to be looked at again. */
+static enum seg_rc fold_once(struct replay *r, const struct seg_now *now, bool *ret_promoted, struct seg_error *err)
+{
+	uint64_t promotion = r->model ? r->model->promotion : 0;
+	*ret_promoted = false;
+	enum seg_rc rc = seg_fold_tick(r->fold, now, err);
+	if (rc || !seg_fold_has_work(r->fold))
+		return rc;
+	rc = seg_fold_seal(r->fold, &r->sink, err);
+	if (rc)
+		return rc;
+	seg_fold_committed(r->fold);
+	*ret_promoted = r->model && r->model->promotion != promotion;
+	return SEG_OK;
+}
+
+/* A commit now, and what the model makes of it: what a fit or a promotion leads to belongs to the same instant; a revision
+ * alone waits for the next commit. */
 static enum seg_rc commit(struct replay *r, struct seg_error *err)
 {
 	/* No time passes for checkpoint cycles: nothing is recovered from a replay, so only events and memory drive them. */
 	struct seg_now now = {.wall_ms = r->now_ms, .mono_ms = 0};
+	bool promoted = true;
 	r->in_commit = 0;
-	for (int round = 0; round < ROUNDS_MAX; round++) {
-		bool did, folded;
-		enum seg_rc rc = commit_once(r, &now, &did, err);
+	for (int round = 0; promoted && round < ROUNDS_MAX; round++) {
+		enum seg_rc rc = commit_all(r, &now, err);
 		if (!rc)
-			rc = seg_fold_tick(r->fold, &now, err);
+			rc = fold_once(r, &now, &promoted, err);
 		if (rc)
 			return rc;
-		folded = seg_fold_has_work(r->fold);
-		if (folded) {
-			uint64_t promotion = r->model ? r->model->promotion : 0;
-			rc = seg_fold_seal(r->fold, &r->sink, err);
-			if (rc)
-				return rc;
-			seg_fold_committed(r->fold);
-			folded = r->model && r->model->promotion != promotion;
-		}
-		/* A revision alone waits for the next commit; a promotion has everyone looked at now. */
-		if (!folded && !seg_shard_scan_waits(r->shard))
-			return SEG_OK;
 	}
 	return SEG_OK;
 }
