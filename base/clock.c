@@ -104,6 +104,14 @@ static bool digits(const char **at, int n, int *ret)
 	return true;
 }
 
+static bool literal(const char **at, char expected)
+{
+	if (**at != expected)
+		return false;
+	++*at;
+	return true;
+}
+
 static int days_in_month(int y, int m)
 {
 	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -115,7 +123,7 @@ static bool parse_date(const char **at, int64_t *ret_ms)
 {
 	int y, m, d;
 
-	if (!digits(at, 4, &y) || *(*at)++ != '-' || !digits(at, 2, &m) || *(*at)++ != '-' || !digits(at, 2, &d))
+	if (!digits(at, 4, &y) || !literal(at, '-') || !digits(at, 2, &m) || !literal(at, '-') || !digits(at, 2, &d))
 		return false;
 	if (m < 1 || m > 12 || d < 1 || d > days_in_month(y, m))
 		return false;
@@ -127,7 +135,7 @@ static bool parse_clock(const char **at, int64_t *ret_ms)
 {
 	int h, min, s, ms = 0;
 
-	if (!digits(at, 2, &h) || *(*at)++ != ':' || !digits(at, 2, &min) || *(*at)++ != ':' || !digits(at, 2, &s))
+	if (!digits(at, 2, &h) || !literal(at, ':') || !digits(at, 2, &min) || !literal(at, ':') || !digits(at, 2, &s))
 		return false;
 	if (h > 23 || min > 59 || s > 60)
 		return false;
@@ -153,7 +161,7 @@ static bool parse_zone(const char **at, int64_t *ret_ms)
 	if (**at != '+' && **at != '-')
 		return false;
 	sign = *(*at)++ == '-' ? -1 : 1;
-	if (!digits(at, 2, &h) || *(*at)++ != ':' || !digits(at, 2, &m) || h > 23 || m > 59)
+	if (!digits(at, 2, &h) || !literal(at, ':') || !digits(at, 2, &m) || h > 23 || m > 59)
 		return false;
 	*ret_ms = sign * (h * 60 + m) * INT64_C(60000);
 	return true;

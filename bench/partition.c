@@ -49,10 +49,12 @@ static enum seg_rc emit(void *ctx, enum seg_emit what, struct seg_str key, struc
 {
 	struct bench *b = ctx;
 
-	(void)err;
 	if (b->len == b->cap) {
 		b->cap = b->cap ? b->cap * 2 : 1024;
-		b->log = realloc(b->log, b->cap * sizeof *b->log);
+		struct logged *more = realloc(b->log, b->cap * sizeof *more);
+		if (!more)
+			return seg_error_set(err, SEG_NO_MEMORY, "out of memory");
+		b->log = more;
 	}
 	if (what == SEG_EMIT_CUT)
 		b->cut_offset = (int64_t)b->len;

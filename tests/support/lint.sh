@@ -13,7 +13,7 @@ if [ ! -f "$build/compile_commands.json" ]; then
 	cmake --preset dev -B "$build" >/dev/null
 fi
 
-config="$(cat .clang-tidy tests/support/lint.sh | sha256sum | cut -c1-32)"
+config="$(cat .clang-tidy tests/.clang-tidy tests/support/lint.sh | sha256sum | cut -c1-32)"
 export config cache build
 # What clang-tidy sees of a file: the rules, the file and those of our headers that it includes.
 stamp_of() {
