@@ -157,8 +157,9 @@ static enum seg_rc open_fold(struct replay *r, struct seg_error *err)
 {
 	struct seg_fold_options options = {.config = r->config, .partitions = 1, .in_place = true};
 	struct seg_learner_config *learner = malloc(sizeof(*learner));
-	enum seg_rc rc = learner ? seg_learner_config_from(r->config, learner, err)
-				 : seg_error_set(err, SEG_NO_MEMORY, "out of memory");
+	if (!learner)
+		return seg_error_set(err, SEG_NO_MEMORY, "out of memory");
+	enum seg_rc rc = seg_learner_config_from(r->config, learner, err);
 	if (!rc)
 		rc = seg_basis_init(&r->configured, learner->features, learner->features_len, NULL, err);
 	free(learner);
