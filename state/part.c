@@ -252,6 +252,18 @@ void seg_part_prefetch(const struct seg_part_hint *hints, size_t len)
 			prefetch_sections(entries[i]->now);
 }
 
+void seg_part_look_ahead(const struct seg_keyed *items, size_t at, size_t to)
+{
+	enum { SECTIONS = 3, PROFILE = 6, ENTRY = 9 };
+
+	if (at + ENTRY < to)
+		__builtin_prefetch(items[at + ENTRY].entry);
+	if (at + PROFILE < to)
+		prefetch(items[at + PROFILE].entry->now, sizeof(struct seg_profile));
+	if (at + SECTIONS < to && items[at + SECTIONS].entry->now)
+		prefetch_sections(items[at + SECTIONS].entry->now);
+}
+
 static enum seg_rc find_stored(struct seg_part *part, struct seg_str id, uint64_t hash, struct seg_profile **ret,
 			       struct seg_error *err)
 {

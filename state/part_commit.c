@@ -51,6 +51,7 @@ static enum seg_rc emit_profiles(const struct sealing *s, struct seg_error *err)
 	for (size_t i = part->cycle.logged; rc == SEG_OK && i < s->logged_to; i++) {
 		const struct seg_entry *e = part->cycle.items[i].entry;
 
+		seg_part_look_ahead(part->cycle.items, i, s->logged_to);
 		/* Who is only missing in RocksDB needs no record; who is changed by this very commit does. */
 		if ((e->dirty_log || e->touched) && seg_profile_is_alive(e->now))
 			rc = emit_profile(s, e, err);

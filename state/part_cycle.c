@@ -160,6 +160,7 @@ static enum seg_rc write_batch(struct seg_part *part, struct seg_keyed *items, s
 
 	seg_batch_clear(part->batch);
 	for (; n < len && n < SEG_PART_BATCH && seg_batch_bytes(part->batch) < SEG_PART_BATCH_BYTES; n++) {
+		seg_part_look_ahead(items, n, len < SEG_PART_BATCH ? len : SEG_PART_BATCH);
 		if (items[n].entry->dirty_store)
 			rc = put_item(part, items[n].entry, err);
 		if (rc != SEG_OK)

@@ -98,6 +98,8 @@ enum seg_rc seg_part_entry(struct seg_part *part, struct seg_str id, uint64_t ha
 /* Adds an entry with a decoded record of the store (data NULL: none). */
 enum seg_rc seg_part_load(struct seg_part *part, struct seg_str id, uint64_t hash, const void *data, size_t len,
 			  struct seg_entry **ret, struct seg_error *err) SEG_MUST_CHECK;
+/* In a loop over items that lie scattered in memory: brings near what is some steps ahead. */
+void seg_part_look_ahead(const struct seg_keyed *items, size_t at, size_t to);
 void seg_part_account(struct seg_part *part, struct seg_entry *e);
 /* Takes the entry out of memory; it must be in no list. */
 void seg_part_forget(struct seg_part *part, struct seg_entry *e);
