@@ -87,30 +87,33 @@ enum seg_rc seg_learner_config_from(const struct seg_config *config, struct seg_
 
 /* ---- lifecycle ---- */
 
-enum seg_rc seg_fold_new(const struct seg_fold_options *options, struct seg_fold **ret, struct seg_error *err)
+static enum seg_rc new_learner(const struct seg_config *from, struct seg_learner **ret, struct seg_error *err)
 {
 	struct seg_learner_config *config = malloc(sizeof(*config));
+	if (!config)
+		return seg_error_set(err, SEG_NO_MEMORY, "fold: out of memory");
+	enum seg_rc rc = seg_learner_config_from(from, config, err);
+	if (!rc)
+		rc = seg_learner_new(config, ret, err);
+	free(config);
+	return rc;
+}
+
+enum seg_rc seg_fold_new(const struct seg_fold_options *options, struct seg_fold **ret, struct seg_error *err)
+{
 	struct seg_fold *fold = calloc(1, sizeof(*fold));
-	enum seg_rc rc = SEG_OK;
-	if (!fold || !config) {
-		rc = seg_error_set(err, SEG_NO_MEMORY, "fold: out of memory");
-		goto out;
-	}
+	if (!fold)
+		return seg_error_set(err, SEG_NO_MEMORY, "fold: out of memory");
 	fold->options = *options;
 	fold->ticked_mono_ms = SEG_NO_TIME;
 	seg_buf_init(&fold->value, MODEL_MAX);
-	rc = seg_learner_config_from(options->config, config, err);
-	if (rc)
-		goto out;
-	rc = seg_learner_new(config, &fold->learner, err);
-	if (rc)
-		goto out;
+	enum seg_rc rc = new_learner(options->config, &fold->learner, err);
+	if (rc) {
+		seg_fold_free(fold);
+		return rc;
+	}
 	*ret = fold;
-	fold = NULL;
-out:
-	free(config);
-	seg_fold_free(fold);
-	return rc;
+	return SEG_OK;
 }
 
 static void *run_refit(void *arg)
@@ -144,7 +147,14 @@ void seg_fold_free(struct seg_fold *fold)
 
 enum seg_rc seg_fold_begin(struct seg_fold *fold, struct seg_model *current, struct seg_error *err)
 {
+	struct seg_learner *learner;
 	abandon_refit(fold);
+	/* A new one: what the old one made may never have been published. */
+	enum seg_rc rc = new_learner(fold->options.config, &learner, err);
+	if (rc)
+		return rc;
+	seg_learner_free(fold->learner);
+	fold->learner = learner;
 	memset(&fold->news, 0, sizeof(fold->news));
 	fold->waiting = fold->sealed = false;
 	fold->ticked_mono_ms = SEG_NO_TIME;

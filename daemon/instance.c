@@ -184,6 +184,7 @@ static enum seg_rc open_shard(struct seg_instance *inst, int32_t partition, cons
 	struct seg_shard_options options = {
 		.config = inst->config,
 		.sums_interval_ms = 1000,
+		.partitions = inst->partitions,
 		.part =
 			{
 				.env = inst->env,

@@ -12,7 +12,7 @@ enum { FIRST_BITS = 8 };
 void seg_sample_init(struct seg_sample *s)
 {
 	memset(s, 0, sizeof(*s));
-	s->bound = s->old_bound = UINT64_MAX;
+	s->bound = UINT64_MAX;
 }
 
 void seg_sample_clear(struct seg_sample *s)
@@ -92,14 +92,7 @@ static void seal(struct seg_sample *s, uint64_t customer, uint64_t content)
 
 void seg_sample_set_bound(struct seg_sample *s, uint64_t bound)
 {
-	if (bound != s->bound)
-		s->old_bound = s->bound > bound ? s->bound : bound;
 	s->bound = bound;
-}
-
-void seg_sample_settle(struct seg_sample *s)
-{
-	s->old_bound = s->bound;
 }
 
 static enum seg_rc send(struct seg_str id, struct seg_str value, const struct seg_sink *sink, struct seg_buf *key,
@@ -116,10 +109,10 @@ static enum seg_rc send(struct seg_str id, struct seg_str value, const struct se
 
 bool seg_sample_due(struct seg_sample *s, struct seg_str id, uint64_t customer)
 {
-	uint64_t hash = seg_hash_sample(id);
-	if (hash >= s->bound)
-		return hash < s->old_bound;
-	if ((known_content(s, customer) & 1) == 1)
+	uint64_t known = known_content(s, customer);
+	if (seg_hash_sample(id) >= s->bound)
+		return known != SEG_SAMPLE_NONE;
+	if ((known & 1) == 1)
 		return false;
 	remember(s, customer, SEG_SAMPLE_DUE);
 	return true;
@@ -128,13 +121,12 @@ bool seg_sample_due(struct seg_sample *s, struct seg_str id, uint64_t customer)
 enum seg_rc seg_sample_send(struct seg_sample *s, const struct seg_profile *p, bool now, const struct seg_sink *sink,
 			    struct seg_buf *key, struct seg_buf *value, struct seg_error *err)
 {
-	uint64_t hash = seg_hash_sample(p->id);
-	if (hash >= s->bound)
-		return hash < s->old_bound ? seg_sample_remove(s, p->id, sink, key, err) : SEG_OK;
 	uint64_t known = known_content(s, p->hash);
+	if (seg_hash_sample(p->id) >= s->bound)
+		return known != SEG_SAMPLE_NONE ? seg_sample_remove(s, p->id, sink, key, err) : SEG_OK;
 	if (!now && known != SEG_SAMPLE_DUE) {
-		if (known != SEG_SAMPLE_UNKNOWN)
-			remember(s, p->hash, SEG_SAMPLE_UNKNOWN);
+		if (known != SEG_SAMPLE_NONE)
+			remember(s, p->hash, SEG_SAMPLE_STALE);
 		return SEG_OK;
 	}
 	seg_buf_clear(value);
@@ -154,12 +146,12 @@ enum seg_rc seg_sample_send(struct seg_sample *s, const struct seg_profile *p, b
 enum seg_rc seg_sample_remove(struct seg_sample *s, struct seg_str id, const struct seg_sink *sink, struct seg_buf *key,
 			      struct seg_error *err)
 {
-	uint64_t hash = seg_hash_sample(id);
-	if (hash >= s->bound && hash >= s->old_bound)
+	uint64_t customer = seg_hash_customer(id);
+	if (seg_hash_sample(id) >= s->bound && known_content(s, customer) == SEG_SAMPLE_NONE)
 		return SEG_OK;
 	enum seg_rc rc = send(id, (struct seg_str){NULL, 0}, sink, key, err);
 	if (!rc)
-		seal(s, seg_hash_customer(id), 0);
+		seal(s, customer, SEG_SAMPLE_NONE);
 	return rc;
 }
 

@@ -20,11 +20,11 @@ struct seg_sample_slot {
 	uint64_t content;  /* XXH3-64 of the record as committed, odd; or one of SEG_SAMPLE_… */
 };
 
-enum { SEG_SAMPLE_UNKNOWN = 0, SEG_SAMPLE_DUE = 2 }; /* never written, or changed since; to be written now */
+/* No record is known of; one is to be written now; one was written, and the customer has changed since. */
+enum { SEG_SAMPLE_NONE = 0, SEG_SAMPLE_DUE = 2, SEG_SAMPLE_STALE = 4 };
 
 struct seg_sample {
-	uint64_t bound;	    /* sample hashes below it belong to the sample; before a model all do */
-	uint64_t old_bound; /* records at or above `bound` and below it are to be tombstoned */
+	uint64_t bound; /* sample hashes below it belong to the sample; before a model all do */
 	struct seg_sample_slot *slots;
 	unsigned bits;
 	size_t len;
@@ -37,8 +37,6 @@ void seg_sample_release(struct seg_sample *s);
 /* Forgets what was written. */
 void seg_sample_clear(struct seg_sample *s);
 void seg_sample_set_bound(struct seg_sample *s, uint64_t bound);
-/* A whole scan has passed since the bound moved: who left has been tombstoned. */
-void seg_sample_settle(struct seg_sample *s);
 
 /* The scan has come to this customer: true if a record is to be written or tombstoned, which the next send does. */
 bool seg_sample_due(struct seg_sample *s, struct seg_str id, uint64_t customer);

@@ -32,6 +32,9 @@ enum {
 	VALUE_MAX = 4 * 1024 * 1024
 };
 
+/* Customers let into the sample before there is a model, against what it aims at: some partitions have fewer. */
+static const double FIRST_SAMPLE = 3;
+
 static enum seg_rc follow_contribution(void *ctx, const struct seg_contribution *c, int sign, struct seg_error *err)
 {
 	struct seg_shard *shard = ctx;
@@ -226,11 +229,30 @@ void seg_shard_clock(struct seg_shard *shard, int64_t stream_ms)
 
 /* ---- commit ---- */
 
+/* Before the first model names a bound: one that lets in twice what the learner's first bound does, if the other partitions
+ * have as many customers as this one. Without it every customer of a long backlog would be in the sample until then. */
+static uint64_t first_bound(const struct seg_shard *shard)
+{
+	struct seg_part_numbers n;
+	seg_part_numbers(shard->part, &n);
+	double want = (double)shard->config->segmenter.refit.sample;
+	if (want < 200.0 * (double)shard->config->segmenter.k_max)
+		want = 200.0 * (double)shard->config->segmenter.k_max;
+	double partitions = shard->options.partitions > 0 ? shard->options.partitions : 1;
+	double share = FIRST_SAMPLE * want / ((double)n.customers * partitions + 1);
+	return share < 1 ? (uint64_t)(share * 0x1p64) : UINT64_MAX;
+}
+
 static void use_model(struct seg_shard *shard, const struct seg_model *model)
 {
 	shard->model = model;
-	if (!model)
+	if (!model) {
+		uint64_t bound = first_bound(shard);
+		if (bound <
+		    shard->sample.bound) /* it only falls: a customer who was let in stays until the model speaks */
+			seg_sample_set_bound(&shard->sample, bound);
 		return;
+	}
 	if (model->basis.id != shard->basis.id)
 		shard->basis = model->basis;
 	seg_sample_set_bound(&shard->sample, model->sample_bound);

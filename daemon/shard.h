@@ -41,6 +41,7 @@ struct seg_shard_options {
 	const struct seg_config *config; /* borrowed until close */
 	struct seg_part_options part;	 /* hook and ctx are the shard's and ignored here */
 	const char *topics[SEG_SOURCES]; /* of causes and births; borrowed until close */
+	int32_t partitions;		 /* of the inputs, for a first guess at the sample's bound; 0: 1 */
 	size_t scan_budget;		 /* customers looked at by one prepare; 0: 5,000 */
 	int64_t sums_interval_ms;	 /* least monotonic time between two publications of sums */
 	double reread_per_second;	 /* until it is measured; 0: 50,000 */

@@ -119,8 +119,6 @@ static enum seg_rc scan_rolling(struct seg_shard *shard, size_t *budget, struct 
 		}
 		if (done) {
 			scan->done_ms = end;
-			if (end == start + interval)
-				seg_sample_settle(&shard->sample);
 		} else {
 			int64_t reached = start + time_of(next, interval);
 			scan->done_ms = reached > scan->done_ms ? reached : scan->done_ms;

@@ -8,7 +8,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { POLL_MAX = 1000, IDLE_POLL_MS = 50, RECOVER_POLL_MS = 20, FINISH_MS = 20000, CLOSE_MS = 10000 };
+enum {
+	POLL_MAX = 1000,
+	IDLE_POLL_MS = 50,
+	RECOVER_POLL_MS = 20,
+	AGAIN_MS = 1000,
+	FINISH_MS = 20000,
+	CLOSE_MS = 10000,
+	CLOSE_LEAST_MS = 1000
+};
 
 struct seg_now seg_worker_now(void)
 {
@@ -57,13 +65,15 @@ static enum seg_rc maintain(struct seg_worker *w, struct seg_error *err)
 
 static int poll_timeout(const struct seg_worker *w, const struct seg_now *now)
 {
-	if (seg_worker_is_recovering(w))
-		return 0;
+	if (seg_worker_is_reading(w))
+		return 0; /* the reader has waited */
 	int64_t interval = w->config->commit.interval_ms, left = w->committed_mono_ms + interval - now->mono_ms;
 	if (left > interval)
 		left = interval;
 	if (left < 1 && w->events == 0) /* a commit is due, but there is nothing to commit: wait for records */
 		left = IDLE_POLL_MS;
+	if (left > RECOVER_POLL_MS && seg_worker_is_recovering(w))
+		left = RECOVER_POLL_MS;
 	return left > 0 ? (int)left : 0;
 }
 
@@ -143,6 +153,12 @@ static bool all_flushed(const struct seg_worker *w)
 	return true;
 }
 
+/* Who was still being recovered has nothing to flush, but is not whole. */
+static bool is_whole(const struct seg_worker *w)
+{
+	return !w->recreate && all_flushed(w) && !seg_worker_is_recovering(w);
+}
+
 /* Commits, ends the running cycle and runs one more, or as much of it as fits. */
 static enum seg_rc finish(struct seg_worker *w, struct seg_error *err)
 {
@@ -160,20 +176,28 @@ static enum seg_rc finish(struct seg_worker *w, struct seg_error *err)
 	}
 	if (!rc)
 		seg_log(SEG_LOG_INFO, "checkpoint_at_stop", "worker=%u whole=%s", w->index,
-			!w->recreate && all_flushed(w) ? "yes" : "no");
+			is_whole(w) ? "yes" : "no");
 	return rc;
 }
 
+static int time_left(int64_t until_mono_ms)
+{
+	int64_t left = until_mono_ms - seg_monotonic_ms();
+	return left > CLOSE_LEAST_MS ? (int)left : CLOSE_LEAST_MS;
+}
+
+/* All of it within CLOSE_MS or so, also when no broker answers. */
 static void end(struct seg_worker *w)
 {
-	if (w->input && !seg_kafka_input_close(w->input, CLOSE_MS))
+	int64_t until = seg_monotonic_ms() + CLOSE_MS;
+	if (w->input && !seg_kafka_input_close(w->input, time_left(until)))
 		seg_log(SEG_LOG_WARN, "consumer_close", "worker=%u the Kafka client did not close", w->index);
 	seg_worker_drop_lanes(w);
 	seg_worker_fold_revoked(w);
 	if (w->reader)
-		seg_kafka_reader_close(w->reader, CLOSE_MS);
+		seg_kafka_reader_close(w->reader, time_left(until));
 	if (w->txn)
-		seg_txn_close(w->txn, CLOSE_MS);
+		seg_txn_close(w->txn, time_left(until));
 	seg_kafka_sink_free(w->sink);
 	seg_intake_free(w->intake);
 	w->input = NULL;
@@ -181,6 +205,17 @@ static void end(struct seg_worker *w)
 	w->txn = NULL;
 	w->sink = NULL;
 	w->intake = NULL;
+}
+
+/* What the brokers have not answered, or a producer that cannot be used: all over again, with what Kafka says then. */
+static enum seg_rc mend(struct seg_worker *w, enum seg_rc rc, const struct seg_error *err)
+{
+	if ((rc != SEG_RETRY && rc != SEG_RECREATE) || seg_worker_is_stopping(w))
+		return rc;
+	seg_log(SEG_LOG_WARN, "worker_again", "worker=%u error=\"%s\"", w->index, err->text);
+	w->recreate = true;
+	seg_sleep_ms(AGAIN_MS);
+	return SEG_OK;
 }
 
 static void *run(void *arg)
@@ -191,7 +226,7 @@ static void *run(void *arg)
 	if (!rc)
 		set_state(w, SEG_WORKER_RUNNING);
 	while (!rc && !seg_worker_is_stopping(w))
-		rc = turn(w, &err);
+		rc = mend(w, turn(w, &err), &err);
 	if (rc == SEG_RETRY && seg_worker_is_stopping(w))
 		rc = SEG_OK; /* stopped while it waited for the broker */
 	if (!rc && w->input) {

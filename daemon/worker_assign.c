@@ -8,13 +8,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { TRANSACTION_TIMEOUT_MS = 10000, CLOSE_MS = 5000, QUEUE_FACTOR = 4 };
+enum { TRANSACTION_TIMEOUT_MS = 10000, CLOSE_MS = 5000, QUEUE_FACTOR = 4, STOPPING_WAIT_MS = 8000 };
 
+/* While stopping, a commit that is under way gets its time: the last ones carry whole checkpoints. */
 static bool keep_waiting(void *ctx)
 {
 	struct seg_worker *w = ctx;
-	atomic_store(&w->beat_mono_ms, seg_monotonic_ms());
-	return !seg_worker_is_stopping(w);
+	int64_t mono_ms = seg_monotonic_ms();
+	atomic_store(&w->beat_mono_ms, mono_ms);
+	return !seg_worker_is_stopping(w) || (w->txn && mono_ms - seg_txn_busy_since_ms(w->txn) < STOPPING_WAIT_MS);
 }
 
 enum seg_rc seg_worker_open_txn(struct seg_worker *w, struct seg_error *err)

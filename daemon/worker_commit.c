@@ -133,12 +133,7 @@ static enum seg_rc aborted(struct commit *c, struct seg_error *err)
 	}
 	if (!rc && len > 0)
 		rc = seg_kafka_input_seek(w->input, list, len, err);
-	free(list);
-	/* Seeking resumes what was paused for being ahead. */
-	for (int32_t p = 0; p < w->inst->partitions; p++) {
-		for (int s = 0; w->lanes[p] && s < SEG_SOURCES; s++)
-			w->lanes[p]->paused[s] = false;
-	}
+	free(list); /* what was paused for being ahead still is: seeking does not resume it */
 	return rc;
 }
 

@@ -84,5 +84,9 @@ enum seg_rc seg_worker_fold_step(struct seg_worker *w, const struct seg_now *now
 	}
 	if (atomic_exchange(&w->refit, false))
 		seg_fold_request_refit(w->fold);
-	return seg_fold_tick(w->fold, now, err);
+	enum seg_rc rc = seg_fold_tick(w->fold, now, err);
+	if (rc != SEG_RETRY)
+		return rc;
+	seg_log(SEG_LOG_WARN, "fold_waits", "worker=%u error=\"%s\"", w->index, err->text);
+	return SEG_OK;
 }

@@ -113,6 +113,8 @@ enum seg_rc seg_worker_open_txn(struct seg_worker *w, struct seg_error *err) SEG
 /* worker_lane.c: brings lanes that are not running a step further. */
 enum seg_rc seg_worker_recover(struct seg_worker *w, int timeout_ms, struct seg_error *err) SEG_MUST_CHECK;
 bool seg_worker_is_recovering(const struct seg_worker *w);
+/* Some of them read changelog or inputs; else they only wait. */
+bool seg_worker_is_reading(const struct seg_worker *w);
 /* Fills remaining and seconds_left. */
 void seg_lane_progress(const struct seg_worker *w, const struct seg_lane *lane, struct seg_lane_status *ret);
 void seg_lane_reset(struct seg_worker *w, struct seg_lane *lane);

@@ -44,6 +44,20 @@ bool seg_worker_is_recovering(const struct seg_worker *w)
 	return false;
 }
 
+static bool is_reading(const struct seg_lane *lane)
+{
+	return lane->state == SEG_LANE_CHANGELOG || lane->state == SEG_LANE_INPUTS;
+}
+
+bool seg_worker_is_reading(const struct seg_worker *w)
+{
+	for (int32_t p = 0; p < w->inst->partitions; p++) {
+		if (w->lanes[p] && is_reading(w->lanes[p]))
+			return true;
+	}
+	return false;
+}
+
 static void close_streams(struct seg_worker *w, struct seg_lane *lane)
 {
 	if (lane->changelog_open)
@@ -423,15 +437,17 @@ enum seg_rc seg_worker_recover(struct seg_worker *w, int timeout_ms, struct seg_
 {
 	bool reading = false;
 	enum seg_rc rc = SEG_OK;
-	for (int32_t p = 0; !rc && p < w->inst->partitions; p++) {
+	for (int32_t p = 0; !rc && p < w->inst->partitions && !seg_worker_is_stopping(w); p++) {
 		struct seg_lane *lane = w->lanes[p];
 		if (!lane)
 			continue;
-		if (lane->state == SEG_LANE_NEW)
+		if (lane->state == SEG_LANE_NEW) {
 			rc = step_new(w, lane, err);
+			atomic_store(&w->beat_mono_ms, seg_monotonic_ms()); /* it may have waited for a broker */
+		}
 		if (!rc && lane->state == SEG_LANE_MODEL)
 			rc = step_model(w, lane, err);
-		if (!rc && (lane->state == SEG_LANE_CHANGELOG || lane->state == SEG_LANE_INPUTS)) {
+		if (!rc && is_reading(lane)) {
 			reading = true;
 			report(w, lane);
 		}

@@ -130,6 +130,18 @@ static void look_ahead(const struct seg_worker *w, const struct seg_kafka_messag
 	seg_part_prefetch(hints, n);
 }
 
+/* After an abort the inputs are rewound, but the sums are not read twice: those of the batch must still be taken. */
+static enum seg_rc take_sums_of(struct seg_worker *w, const struct seg_kafka_message *items, size_t len,
+				int64_t wall_ms, struct seg_error *err)
+{
+	enum seg_rc rc = SEG_OK;
+	for (size_t i = 0; !rc && i < len; i++) {
+		if (items[i].topic == w->sums_topic)
+			rc = take_message(w, &items[i], wall_ms, err);
+	}
+	return rc;
+}
+
 enum seg_rc seg_worker_take_batch(struct seg_worker *w, const struct seg_kafka_batch *batch, struct seg_error *err)
 {
 	int64_t wall_ms = seg_wall_ms();
@@ -147,6 +159,10 @@ enum seg_rc seg_worker_take_batch(struct seg_worker *w, const struct seg_kafka_b
 		if (rc && rc != SEG_ABORT && rc != SEG_RECREATE)
 			seg_error_wrap(err, rc, "topic %u partition %" PRId32 " offset %" PRId64, m->topic,
 				       m->partition, m->offset);
+		if (rc == SEG_ABORT) {
+			enum seg_rc sums = take_sums_of(w, m + 1, batch->len - i - 1, wall_ms, err);
+			rc = sums ? sums : rc;
+		}
 	}
 	for (int s = 0; s < SEG_SOURCES; s++) {
 		if (read[s] > 0)
