@@ -175,8 +175,7 @@ static enum seg_rc finish(struct seg_worker *w, struct seg_error *err)
 		atomic_store(&w->beat_mono_ms, seg_monotonic_ms());
 	}
 	if (!rc)
-		seg_log(SEG_LOG_INFO, "checkpoint_at_stop", "worker=%u whole=%s", w->index,
-			is_whole(w) ? "yes" : "no");
+		seg_log(SEG_LOG_INFO, "checkpoint_at_stop", "worker=%u whole=%s", w->index, is_whole(w) ? "yes" : "no");
 	return rc;
 }
 
