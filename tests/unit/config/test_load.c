@@ -29,7 +29,7 @@ static void test_default_is_what_the_documents_say(void **state)
 	assert_string_equal(c->internals.model_sums, "segmentd-model-sums");
 	assert_string_equal(c->internals.model, "segmentd-model");
 	assert_int_equal(c->commit.interval_ms, 50);
-	assert_int_equal(c->commit.max_events, 50000);
+	assert_int_equal(c->commit.max_events, 20000);
 	assert_int_equal(c->commit.max_bytes, 8 << 20);
 	assert_int_equal(c->recovery.target_ms, 10000);
 	assert_int_equal(c->checkpoint.max_interval_ms, 600000);
