@@ -26,7 +26,6 @@ const size_t seg_stages_len = sizeof(seg_stages) / sizeof(seg_stages[0]);
 enum {
 	DEFAULT_SCAN_BUDGET = 5000,
 	DEFAULT_REREAD_RATE = 50000,
-	WRITE_BATCH = 2048,
 	RECOUNT_BATCH = 4096,
 	KEY_MAX = 4096,
 	VALUE_MAX = 4 * 1024 * 1024
@@ -479,7 +478,8 @@ enum seg_rc seg_shard_aborted(struct seg_shard *shard, struct seg_error *err)
 
 enum seg_rc seg_shard_maintain(struct seg_shard *shard, struct seg_error *err)
 {
-	enum seg_rc rc = seg_part_write(shard->part, shard->flush ? SIZE_MAX : WRITE_BATCH, err);
+	/* All that commits have logged: with less, a backlog of ever new customers makes more dirty than is ever written. */
+	enum seg_rc rc = seg_part_write(shard->part, SIZE_MAX, err);
 	bool done;
 	if (!rc && !seg_part_recounted(shard->part) && seg_shard_can_recount(shard))
 		rc = seg_part_recount(shard->part, RECOUNT_BATCH, &done, err);

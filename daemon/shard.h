@@ -88,7 +88,7 @@ enum seg_rc seg_shard_seal(struct seg_shard *shard, const struct seg_model *mode
 enum seg_rc seg_shard_committed(struct seg_shard *shard, int64_t cut_offset, struct seg_error *err) SEG_MUST_CHECK;
 enum seg_rc seg_shard_aborted(struct seg_shard *shard, struct seg_error *err) SEG_MUST_CHECK;
 
-/* Between commits: RocksDB batches of the cycle, the recount, eviction; bounded work. */
+/* Between commits: RocksDB batches of what the cycle has logged, a stretch of the recount, eviction. */
 enum seg_rc seg_shard_maintain(struct seg_shard *shard, struct seg_error *err) SEG_MUST_CHECK;
 
 /* Clean stop: from now on cycles go as fast as they can. True once everything committed is in changelog and RocksDB and

@@ -158,6 +158,8 @@ enum seg_rc seg_shard_scan(struct seg_shard *shard, struct seg_error *err)
 	size_t budget = shard->options.scan_budget;
 	shard->scan.waits = false;
 	shard->sweeping_at_prepare = false;
+	if (shard->flush) /* a clean stop: whom the scan makes dirty now would never be flushed */
+		return SEG_OK;
 	if (seg_part_hurry(shard->part)) { /* memory first: whom the scan touches cannot leave it */
 		shard->scan.waits = true;
 		return SEG_OK;
