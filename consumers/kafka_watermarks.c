@@ -4,7 +4,8 @@
 #include "consumers/kafka_reader.h"
 #include "consumers/kafka_util.h"
 
-enum { ONE_QUERY_MS = 5000, AGAIN_MS = 50 };
+/* A broker that has just started may not know a topic yet: what is missing is asked for again for MISSING_MS. */
+enum { ONE_QUERY_MS = 5000, AGAIN_MS = 50, MISSING_MS = 1500 };
 
 struct seg_kafka_watermarks {
 	rd_kafka_t *rk;
@@ -53,7 +54,7 @@ bool seg_kafka_watermarks_close(struct seg_kafka_watermarks *w, int timeout_ms)
 enum seg_rc seg_kafka_watermarks_query(struct seg_kafka_watermarks *w, const char *topic, int32_t partition,
 				       int timeout_ms, int64_t *ret_low, int64_t *ret_high, struct seg_error *err)
 {
-	int64_t until = seg_monotonic_ms() + timeout_ms, low, high;
+	int64_t since = seg_monotonic_ms(), until = since + timeout_ms, low, high;
 	rd_kafka_resp_err_t e;
 
 	rd_kafka_poll(w->rk, 0); /* events of the library, which nobody else serves */
@@ -67,10 +68,11 @@ enum seg_rc seg_kafka_watermarks_query(struct seg_kafka_watermarks *w, const cha
 			*ret_high = high;
 			return SEG_OK;
 		}
-		if (seg_kafka_is_missing(e))
+		bool over = seg_monotonic_ms() + AGAIN_MS >= until;
+		if (seg_kafka_is_missing(e) && (over || seg_monotonic_ms() - since >= MISSING_MS))
 			return seg_error_set(err, SEG_NOT_FOUND, "%s[%d]: no such topic or partition", topic,
 					     (int)partition);
-		if (seg_monotonic_ms() + AGAIN_MS >= until)
+		if (over)
 			return seg_error_set(err, SEG_RETRY, "%s[%d]: end of the log not told: %s", topic,
 					     (int)partition, rd_kafka_err2str(e));
 		seg_sleep_ms(AGAIN_MS);
