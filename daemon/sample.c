@@ -146,11 +146,10 @@ enum seg_rc seg_sample_send(struct seg_sample *s, const struct seg_profile *p, b
 enum seg_rc seg_sample_remove(struct seg_sample *s, struct seg_str id, const struct seg_sink *sink, struct seg_buf *key,
 			      struct seg_error *err)
 {
+	/* Always: what is known of the topic is forgotten with a restart, and who was erased must not stay in it. */
 	uint64_t customer = seg_hash_customer(id);
-	if (seg_hash_sample(id) >= s->bound && known_content(s, customer) == SEG_SAMPLE_NONE)
-		return SEG_OK;
 	enum seg_rc rc = send(id, (struct seg_str){NULL, 0}, sink, key, err);
-	if (!rc)
+	if (!rc && known_content(s, customer) != SEG_SAMPLE_NONE)
 		seal(s, customer, SEG_SAMPLE_NONE);
 	return rc;
 }
