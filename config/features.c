@@ -43,6 +43,44 @@ static enum seg_rc take_choice(const struct seg_check *c, const struct seg_optio
 	return SEG_OK;
 }
 
+/* Names that a later version will know how to follow: they are refused, not taken for another. */
+static enum seg_rc refuse_unbuilt(const struct seg_check *c, const struct seg_option *o, const struct seg_node *n,
+				  const char *what, const char *allowed)
+{
+	char shown[SEG_CHECK_SHOWN_MAX];
+
+	return seg_check_refuse(c, n, o->name, "the %s %s is not built yet; allowed: %s", what,
+				seg_check_shown(n, false, shown), allowed);
+}
+
+static enum seg_rc take_transform(const struct seg_check *c, const struct seg_option *o, const struct seg_node *n,
+				  struct seg_config_feature *f)
+{
+	unsigned choice = 0;
+	enum seg_rc rc = take_choice(c, o, n, "transform", seg_transform_names, &choice);
+
+	if (rc != SEG_OK)
+		return rc;
+	f->transform = (enum seg_config_transform)choice;
+	if (f->transform == SEG_CONFIG_QUANTILE)
+		return refuse_unbuilt(c, o, n, "transform", "log1p, linear, sqrt, auto");
+	return SEG_OK;
+}
+
+static enum seg_rc take_impute(const struct seg_check *c, const struct seg_option *o, const struct seg_node *n,
+			       struct seg_config_feature *f)
+{
+	unsigned choice = 0;
+	enum seg_rc rc = take_choice(c, o, n, "way to impute", seg_impute_names, &choice);
+
+	if (rc != SEG_OK)
+		return rc;
+	f->impute = (enum seg_config_impute)choice;
+	if (f->impute == SEG_CONFIG_SEGMENT || f->impute == SEG_CONFIG_KNN)
+		return refuse_unbuilt(c, o, n, "way to impute", "mean, mode, zero");
+	return SEG_OK;
+}
+
 static enum seg_rc take_name(const struct seg_check *c, const struct seg_option *o, const struct seg_node *n,
 			     const struct seg_config_features *all, struct seg_config_feature *f)
 {
@@ -82,9 +120,7 @@ static enum seg_rc take_part(const struct seg_check *c, const struct seg_option 
 	case KEY_NAME:
 		return take_name(c, o, n, all, f);
 	case KEY_TRANSFORM:
-		rc = take_choice(c, o, n, "transform", seg_transform_names, &choice);
-		f->transform = rc == SEG_OK ? (enum seg_config_transform)choice : f->transform;
-		return rc;
+		return take_transform(c, o, n, f);
 	case KEY_SCALER:
 		rc = take_choice(c, o, n, "scaler", seg_scaler_names, &choice);
 		f->scaler = rc == SEG_OK ? (enum seg_config_scaler)choice : f->scaler;
@@ -92,9 +128,7 @@ static enum seg_rc take_part(const struct seg_check *c, const struct seg_option 
 	case KEY_WEIGHT:
 		return seg_check_number(c, o, n, "weight", WEIGHT_MAX, &f->weight);
 	case KEY_IMPUTE:
-		rc = take_choice(c, o, n, "way to impute", seg_impute_names, &choice);
-		f->impute = rc == SEG_OK ? (enum seg_config_impute)choice : f->impute;
-		return rc;
+		return take_impute(c, o, n, f);
 	}
 	return rc;
 }

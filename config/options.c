@@ -165,7 +165,7 @@ const struct seg_option seg_options[] =
 	  .flags = SEG_OPTION_URL,
 	  .offset = AT(registry.url),
 	  .def = "",
-	  .help = "Schema registry. Empty: none, values are in Avro single-object encoding."},
+	  .help = "Schema registry. Not built yet: it must be empty, and values are in Avro single-object encoding."},
 	 {.name = "schemas.dir",
 	  .type = SEG_OPTION_STRING,
 	  .offset = AT(schemas.dir),
@@ -322,7 +322,7 @@ const struct seg_option seg_options[] =
 	 .def = "365d",
 	 .lo = DAY,
 	 .hi = 36500 * DAY,
-	 .help = "How far ahead lifetime_value expects."},
+	 .help = "How far ahead lifetime_value expects. It has no effect yet: the feature is not built."},
 
 	{.name = "features",
 	 .type = SEG_OPTION_FEATURES,
@@ -432,8 +432,10 @@ const struct seg_option seg_options[] =
 	 .offset = AT(segmenter.promotion),
 	 .def = "auto",
 	 .names = promotion_names,
-	 .help = "Whether a refit that passes the gate is used by itself or when a person "
-		 "says so."},
+	 .help = "Whether a refit that passes the gate is used by itself or when a person says so. With manual, only "
+		 "the "
+		 "first fit, a changed configuration and refits on demand are promoted, and demand cannot be given "
+		 "yet."},
 	{.name = "drift.window",
 	 .type = SEG_OPTION_DURATION,
 	 .offset = AT(drift.window_ms),

@@ -63,6 +63,16 @@ static enum seg_rc check_rates(const struct seg_check *c)
 	return SEG_OK;
 }
 
+/* What a later version will do is refused, not ignored. */
+static enum seg_rc check_built(const struct seg_check *c)
+{
+	if (c->config->registry.url[0])
+		return seg_check_refuse(c, given(c, "registry.url"), "registry.url",
+					"a schema registry is not built yet; leave it empty: values are then in Avro "
+					"single-object encoding");
+	return SEG_OK;
+}
+
 enum seg_rc seg_check_rules(const struct seg_check *c)
 {
 	const struct seg_config *config = c->config;
@@ -70,6 +80,8 @@ enum seg_rc seg_check_rules(const struct seg_check *c)
 
 	if (rc == SEG_OK)
 		rc = check_rates(c);
+	if (rc == SEG_OK)
+		rc = check_built(c);
 	if (rc != SEG_OK)
 		return rc;
 	if (config->segmenter.k_min > config->segmenter.k_max)

@@ -147,7 +147,7 @@ static void test_load_derives_names_from_app_wherever_it_stands(void **state)
 static void test_load_features_as_list(void **state)
 {
 	struct seg_config *c = load_text("features:\n  - recency_days\n  - {name: monetary, transform: sqrt, scaler: "
-					 "robust, impute: knn, weight: 2.5}\n"
+					 "robust, impute: zero, weight: 2.5}\n"
 					 "  - name: attr:age\n    transform: linear\n");
 	const struct seg_config_feature *f = c->features.items;
 
@@ -162,7 +162,7 @@ static void test_load_features_as_list(void **state)
 	assert_string_equal(f[1].name, "monetary");
 	assert_int_equal(f[1].transform, SEG_CONFIG_SQRT);
 	assert_int_equal(f[1].scaler, SEG_CONFIG_ROBUST);
-	assert_int_equal(f[1].impute, SEG_CONFIG_KNN);
+	assert_int_equal(f[1].impute, SEG_CONFIG_ZERO);
 	assert_near(f[1].weight, 2.5, 0);
 	assert_string_equal(f[2].name, "attr:age");
 	assert_int_equal(f[2].transform, SEG_CONFIG_LINEAR);
@@ -210,7 +210,7 @@ static void test_load_words_units_and_limits(void **state)
 	struct seg_config *c =
 		load_text("segmenter: {reevaluate: {interval: off}, refit: {interval: off}, k: 64, k_max: 64}\n"
 			  "profile: {expire: 30d}\ncommit: {interval_ms: 10000, max_bytes: 64KiB}\n"
-			  "http: {listen: \"[::1]:0\"}\nregistry: {url: \"https://u:p@r:8081/x\"}\n");
+			  "http: {listen: \"[::1]:0\"}\n");
 
 	(void)state;
 	assert_int_equal(c->segmenter.reevaluate.interval_ms, 0);

@@ -240,6 +240,29 @@ static bool known_field(enum seg_source source, const char *field, const char **
 	return source == SEG_EMAIL && strcmp(field, "event_time") == 0;
 }
 
+static void test_what_is_not_built_yet_is_refused(void **state)
+{
+	static const struct refusal cases[] = {
+		{"app: a\nregistry:\n  url: http://127.0.0.1:8081\n",
+		 "t.yaml:3:8: registry.url: a schema registry is not built yet; leave it empty"},
+		{"features: [a, {name: b, transform: quantile}]\n",
+		 "t.yaml:1:36: features: the transform `quantile` is not built yet; allowed: log1p, linear, sqrt, "
+		 "auto"},
+		{"features: [{name: a, impute: segment}]\n",
+		 "t.yaml:1:30: features: the way to impute `segment` is not built yet; allowed: mean, mode, zero"},
+		{"features: [{name: a, impute: knn}]\n",
+		 "t.yaml:1:30: features: the way to impute `knn` is not built yet"},
+		{"segmenter: {pca: 2}\n", "t.yaml:1:18: segmenter.pca: `2` is not"},
+	};
+	struct seg_config *c = NULL;
+	const char *empty = "registry: {url: \"\"}\n";
+
+	(void)state;
+	ASSERT_REFUSALS(cases);
+	assert_ok(seg_config_load_text(empty, strlen(empty), "t", NULL, &c, NULL));
+	seg_config_free(c);
+}
+
 static void test_catalogue_and_fields_are_asked(void **state)
 {
 	static const struct seg_config_checks checks = {.known_feature = known_feature, .known_field = known_field};
@@ -289,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_lists_and_maps),
 		cmocka_unit_test(test_features),
 		cmocka_unit_test(test_options_that_do_not_go_together),
+		cmocka_unit_test(test_what_is_not_built_yet_is_refused),
 		cmocka_unit_test(test_catalogue_and_fields_are_asked),
 		cmocka_unit_test(test_messages_stay_short_and_clean),
 	};

@@ -177,6 +177,7 @@ static void test_secrets_are_never_shown(void **state)
 	static const char *const texts[] = {
 		"http: {token: \"" SECRET "\\n\"}\n",
 		"registry: {url: \"https://u:" SECRET "@host/a b\"}\n",
+		"registry: {url: \"https://u:" SECRET "@host/a\"}\n",
 		"kafka: {client: {sasl.password: [" SECRET "]}}\n",
 		"kafka: {client: {ssl.key.password: {a: " SECRET "}}}\n",
 		"http: {token: [" SECRET "]}\n",
