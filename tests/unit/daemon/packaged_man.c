@@ -28,7 +28,7 @@ static void print_text(FILE *out, const char *text)
 /* Running text: one sentence a line, as man pages are written. */
 static void print_sentences(FILE *out, const char *text)
 {
-	char sentence[512];
+	char sentence[512] = "";
 	size_t len = 0;
 	for (const char *p = text;; p++) {
 		if (*p && len + 1 < sizeof(sentence) && !(*p == ' ' && len && sentence[len - 1] == '.')) {

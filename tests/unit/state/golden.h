@@ -24,7 +24,7 @@ static inline void golden_read(const char *name, const struct seg_buf *now, stru
 		assert_non_null(f);
 		for (size_t i = 0; i < now->len; i++)
 			fprintf(f, "%02x%s", now->data[i], i % 32 == 31 || i + 1 == now->len ? "\n" : "");
-		rewind(f);
+		assert_int_equal(fseek(f, 0, SEEK_SET), 0);
 	}
 	if (!f)
 		fail_msg("%s is missing", path);
