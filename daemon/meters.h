@@ -15,6 +15,12 @@
 	X(EVENTS, "segmentd_events_total", COUNTER, "topic", NULL, "Records read from the inputs")                     \
 	X(DUPLICATES, "segmentd_duplicates_total", COUNTER, NULL, NULL,                                                \
 	  "Repeats of an event id, which change nothing")                                                              \
+	X(LATE, "segmentd_late_events_total", COUNTER, NULL, NULL,                                                     \
+	  "Accepted events more than `lateness` behind stream time")                                                   \
+	X(BELOW_WINDOW, "segmentd_events_below_dedup_window_total", COUNTER, NULL, NULL,                               \
+	  "Accepted events older than all of a full dedup window: a repeat of one counts again")                       \
+	X(IDENTIFIED, "segmentd_identify_events_total", COUNTER, NULL, NULL,                                           \
+	  "Profile events of kind identify, which change nothing yet")                                                 \
 	X(COMMITS, "segmentd_commits_total", COUNTER, "result", NULL, "Transactions by how they ended")                \
 	X(COMMIT_SECONDS, "segmentd_commit_seconds", HISTOGRAM, NULL, NULL,                                            \
 	  "Time from the first record handed to a transaction to its commit")                                          \

@@ -143,7 +143,10 @@ uint64_t seg_shard_swept(const struct seg_shard *shard)
 
 void seg_shard_counts(const struct seg_shard *shard, struct seg_shard_counts *ret)
 {
+	struct seg_part_numbers n;
+	seg_part_numbers(shard->part, &n);
 	*ret = shard->counts;
+	ret->below_window = n.below_window;
 }
 
 void seg_shard_set_reread_rate(struct seg_shard *shard, double events_per_second)
@@ -177,6 +180,13 @@ void seg_shard_started(struct seg_shard *shard, const struct seg_now *now)
 
 /* ---- records ---- */
 
+static void count_accepted(struct seg_shard *shard, const struct seg_event *e)
+{
+	int64_t now_ms = shard->time.now_ms;
+	shard->counts.accepted++;
+	shard->counts.late += now_ms != SEG_NO_TIME && e->time_ms < now_ms - shard->config->lateness_ms;
+}
+
 enum seg_rc seg_shard_event(struct seg_shard *shard, const struct seg_event *e, int64_t offset, int64_t wall_ms,
 			    enum seg_applied *ret, struct seg_error *err)
 {
@@ -197,7 +207,7 @@ enum seg_rc seg_shard_event(struct seg_shard *shard, const struct seg_event *e, 
 	if (rc)
 		return rc;
 	if (applied == SEG_APPLIED)
-		shard->counts.accepted++;
+		count_accepted(shard, e);
 	else if (applied == SEG_APPLIED_DUPLICATE)
 		shard->counts.duplicates++;
 	else if (applied == SEG_APPLIED_IGNORED)

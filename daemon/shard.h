@@ -33,8 +33,10 @@ struct seg_shard_counts {
 	uint64_t changes[SEG_REASONS];
 	uint64_t suppressed; /* moves that hysteresis or dwell held back */
 	uint64_t accepted, duplicates, identified, erased;
-	uint64_t evaluated; /* customers, at commits */
-	uint64_t scanned;   /* customers looked at by the rolling scan and sweeps */
+	uint64_t late;	       /* accepted, more than `lateness` behind stream time */
+	uint64_t below_window; /* accepted, older than all of a full dedup window: a repeat counts again */
+	uint64_t evaluated;    /* customers, at commits */
+	uint64_t scanned;      /* customers looked at by the rolling scan and sweeps */
 };
 
 struct seg_shard_options {

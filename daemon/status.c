@@ -80,6 +80,8 @@ static void add(struct seg_worker_status *to, const struct seg_worker_status *fr
 }
 
 static struct seg_worker_status total(const struct all *a)
+	to->counts.late += from->counts.late;
+	to->counts.below_window += from->counts.below_window;
 {
 	struct seg_worker_status t = {0};
 	for (size_t i = 0; i < a->len; i++)
@@ -279,6 +281,9 @@ enum seg_rc seg_status_json(void *ctx, struct seg_buf *out, struct seg_error *er
 	free(text);
 	return text && !out->failed ? SEG_OK : seg_error_set(err, SEG_NO_MEMORY, "status: out of memory");
 }
+	json_object_set_new(o, "late", json_integer((json_int_t)t.counts.late));
+	json_object_set_new(o, "below_dedup_window", json_integer((json_int_t)t.counts.below_window));
+	json_object_set_new(o, "identified", json_integer((json_int_t)t.counts.identified));
 
 /* ---- gauges ---- */
 
@@ -333,6 +338,9 @@ void seg_status_refresh(void *ctx)
 		else
 			seg_metric_hide(g);
 	}
+	seg_metric_count_to(seg_meter(s->meters, SEG_METER_LATE), t.counts.late);
+	seg_metric_count_to(seg_meter(s->meters, SEG_METER_BELOW_WINDOW), t.counts.below_window);
+	seg_metric_count_to(seg_meter(s->meters, SEG_METER_IDENTIFIED), t.counts.identified);
 	seg_model_put(m);
 	release(&a);
 }

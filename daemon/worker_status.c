@@ -23,6 +23,8 @@ static void add_counts(struct seg_shard_counts *to, const struct seg_shard_count
 	to->erased += from->erased;
 	to->evaluated += from->evaluated;
 	to->scanned += from->scanned;
+	to->late += from->late;
+	to->below_window += from->below_window;
 }
 
 /* The consumer knows the ends of what it fetches; of the others the broker is asked. */

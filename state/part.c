@@ -383,6 +383,7 @@ void seg_part_numbers(const struct seg_part *part, struct seg_part_numbers *ret)
 		.erased = part->erased.len,
 		.cycles = part->cycles,
 		.faults = part->faults,
+		.below_window = part->below_window,
 	};
 	for (int s = 0; s < SEG_SOURCES; s++) {
 		ret->cycle_next[s] = part->cycle.runs ? part->cycle.next[s] : -1;

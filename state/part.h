@@ -221,7 +221,8 @@ struct seg_part_numbers {
 	int64_t replay_from[SEG_SOURCES];
 	uint64_t seq, dirty, erased; /* erased: kept in memory until replay_from has passed them */
 	uint64_t cycles;	     /* ended since open */
-	uint64_t faults;	     /* re-read records of customers who are not there, since open: left out */
+	uint64_t below_window; /* applied though older than all of a full dedup window, since open: a repeat counts */
+	uint64_t faults;       /* re-read records of customers who are not there, since open: left out */
 };
 void seg_part_numbers(const struct seg_part *part, struct seg_part_numbers *ret);
 struct seg_store *seg_part_store(struct seg_part *part);

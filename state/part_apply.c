@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "state/part_internal.h"
+#include "state/window.h"
 
 /* ---- positions ---- */
 
@@ -177,6 +178,13 @@ static void take_back(struct seg_part *part, struct seg_entry *entry, bool made,
 		seg_part_account(part, entry);
 }
 
+/* An event that went in and is older than all that its full window remembers: a repeat of it would go in, too. */
+static bool is_below_window(const struct seg_part *part, const struct seg_profile *p, const struct seg_event *e)
+{
+	return seg_window_is_below(&p->seen[e->source], seg_window_limit(&part->options.aggregates, e->source),
+				   (struct seg_seen){e->time_ms, e->id_hash});
+}
+
 static enum seg_rc apply_to(struct seg_part *part, struct seg_entry *entry, const struct seg_event *e, int64_t offset,
 			    enum seg_applied *ret, struct seg_error *err)
 {
@@ -198,6 +206,7 @@ static enum seg_rc apply_to(struct seg_part *part, struct seg_entry *entry, cons
 	} else {
 		if (!entry->now->decision.alive)
 			give_birth(part, entry->now, e->source, offset);
+		part->below_window += is_below_window(part, entry->now, e);
 		entry->caused = true;
 		entry->cause_source = e->source;
 		entry->cause_offset = offset;

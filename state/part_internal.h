@@ -69,7 +69,7 @@ struct seg_part {
 	struct seg_part_sealed sealed;
 
 	size_t memory_bytes, hand;
-	uint64_t hits, misses, cycles, faults;
+	uint64_t hits, misses, cycles, faults, below_window;
 
 	/* recount and merged scans */
 	bool recounted;

@@ -28,6 +28,12 @@ static inline bool seg_seen_before(struct seg_seen a, struct seg_seen b)
 	return a.time_ms < b.time_ms || (a.time_ms == b.time_ms && a.hash < b.hash);
 }
 
+/* A full window whose every item is after this one: it is not remembered (any more). */
+static inline bool seg_window_is_below(const struct seg_window *w, uint32_t limit, struct seg_seen item)
+{
+	return w->len >= limit && seg_seen_before(item, w->items[0]);
+}
+
 /* Memory for the next insertion; false: there is none. The window's content does not change. */
 bool seg_window_reserve(struct seg_window *w, uint32_t limit) SEG_MUST_CHECK;
 

@@ -129,6 +129,8 @@ static void open_world(struct world *w, const char *more)
 		.topics = {"web", "email", "orders", "profiles"},
 		.part = {.env = w->env, .dir = "/p0", .memory_bytes = 64 << 20},
 	};
+	for (int s = 0; s < SEG_SOURCES; s++)
+		options.part.aggregates.window[s] = (uint32_t)w->config->dedup.window;
 	seg_cut_init(&options.part.identity);
 	assert_ok(seg_shard_open(&options, &w->shard, &err));
 	struct seg_recovery facts = {.group = {.next = {-1, -1, -1, -1}}};
@@ -156,7 +158,7 @@ static void close_world(struct world *w)
 	seg_config_free(w->config);
 }
 
-static void order(struct world *w, int customer, double amount)
+static void order_at(struct world *w, int customer, double amount, int64_t time_ms)
 {
 	char id[32], event[64];
 	struct seg_event e;
@@ -165,7 +167,7 @@ static void order(struct world *w, int customer, double amount)
 	snprintf(id, sizeof(id), "c%d", customer);
 	snprintf(event, sizeof(event), "e%" PRId64, w->next);
 	e.kind = SEG_ORDER_PURCHASE;
-	e.time_ms = w->now_ms;
+	e.time_ms = time_ms;
 	e.customer_id = seg_str_from(id);
 	e.event_id = seg_str_from(event);
 	e.id_hash = seg_hash64(event, strlen(event));
@@ -173,6 +175,11 @@ static void order(struct world *w, int customer, double amount)
 	e.amount = amount;
 	e.amount_micro = (int64_t)(amount * 1e6);
 	assert_ok(seg_shard_event(w->shard, &e, w->next++, w->now_ms, NULL, &err));
+}
+
+static void order(struct world *w, int customer, double amount)
+{
+	order_at(w, customer, amount, w->now_ms);
 }
 
 static void erase(struct world *w, int customer, int64_t offset)
@@ -369,6 +376,39 @@ static void test_shard_expiry_takes_the_silent_out(void **state)
 	free(w);
 }
 
+/* Late: more than a day (the default lateness) behind stream time. Identify and what a full window cannot know, too. */
+static void test_shard_counts_the_late_the_unknown_and_identify(void **state)
+{
+	struct world *w = malloc(sizeof(*w));
+	struct seg_shard_counts counts;
+	struct seg_event e;
+	struct seg_error err = {0};
+	assert_non_null(w);
+	(void)state;
+	open_world(w, "dedup: {window: 2}\n");
+	order_at(w, 1, 10, START - 10 * DAY); /* no stream time yet: nothing to be late for */
+	seg_shard_clock(w->shard, START);
+	order_at(w, 1, 10, START - DAY);
+	order_at(w, 1, 10, START + DAY);
+	seg_shard_counts(w->shard, &counts);
+	assert_int_equal(counts.late, 0);
+	assert_int_equal(counts.below_window, 0);
+	order_at(w, 1, 10, START - DAY - 1);
+	order_at(w, 2, 10, START - 30 * DAY);
+	seg_event_reset(&e, SEG_PROFILES);
+	e.kind = SEG_UPDATE_IDENTIFY;
+	e.time_ms = START;
+	e.customer_id = e.event_id = seg_str_from("c3");
+	assert_ok(seg_shard_event(w->shard, &e, 0, w->now_ms, NULL, &err));
+	seg_shard_counts(w->shard, &counts);
+	assert_int_equal(counts.accepted, 5);
+	assert_int_equal(counts.late, 2);
+	assert_int_equal(counts.below_window, 1);
+	assert_int_equal(counts.identified, 1);
+	close_world(w);
+	free(w);
+}
+
 static void test_shard_abort_puts_everything_back(void **state)
 {
 	struct world *w = malloc(sizeof(*w));
@@ -407,6 +447,7 @@ int main(void)
 		cmocka_unit_test(test_shard_erasure_ends_the_chain_and_a_new_life_begins),
 		cmocka_unit_test(test_shard_expiry_takes_the_silent_out),
 		cmocka_unit_test(test_shard_abort_puts_everything_back),
+		cmocka_unit_test(test_shard_counts_the_late_the_unknown_and_identify),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

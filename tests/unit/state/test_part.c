@@ -128,6 +128,36 @@ static void test_repeats_and_identify_make_nobody(void **state)
 	assert_int_equal(len, 0);
 }
 
+/* A window of 4: what is older than all of it goes in, is counted, and so is its repeat. */
+static void test_events_below_a_full_window_are_counted(void **state)
+{
+	struct fixture *f = *state;
+	struct seg_event e;
+	enum seg_applied applied;
+
+	seg_part_close(f->part);
+	for (int s = 0; s < SEG_SOURCES; s++)
+		f->options.aggregates.window[s] = 4;
+	fixture_open(f);
+	fixture_recover(f);
+	for (int64_t offset = 10; offset < 20; offset++)
+		fixture_apply(f, "a", offset);
+	assert_int_equal(numbers(f).below_window, 0);
+	fixture_event(&e, "a", 3);
+	assert_ok(seg_part_apply(f->part, &e, 20, &applied, NULL, NULL));
+	assert_int_equal(applied, SEG_APPLIED);
+	assert_int_equal(numbers(f).below_window, 1);
+	assert_ok(seg_part_apply(f->part, &e, 21, &applied, NULL, NULL)); /* its repeat */
+	assert_int_equal(applied, SEG_APPLIED);
+	assert_int_equal(numbers(f).below_window, 2);
+	fixture_event(&e, "a", 19); /* a repeat that is remembered */
+	assert_ok(seg_part_apply(f->part, &e, 22, &applied, NULL, NULL));
+	assert_int_equal(applied, SEG_APPLIED_DUPLICATE);
+	fixture_event(&e, "b", 1); /* old, but the window has room */
+	assert_ok(seg_part_apply(f->part, &e, 23, &applied, NULL, NULL));
+	assert_int_equal(numbers(f).below_window, 2);
+}
+
 static void test_clean_stop_leaves_nothing_to_do(void **state)
 {
 	struct fixture *f = *state;
@@ -496,6 +526,7 @@ int main(void)
 		T(test_abort_puts_everything_back),
 		T(test_abort_forgets_customers_who_never_were),
 		T(test_repeats_and_identify_make_nobody),
+		T(test_events_below_a_full_window_are_counted),
 		T(test_clean_stop_leaves_nothing_to_do),
 		T(test_unclean_stop_rereads),
 		T(test_recovery_stops_when_something_is_wrong),
