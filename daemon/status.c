@@ -69,6 +69,8 @@ static void add(struct seg_worker_status *to, const struct seg_worker_status *fr
 	to->counts.erased += from->counts.erased;
 	to->counts.evaluated += from->counts.evaluated;
 	to->counts.scanned += from->counts.scanned;
+	to->counts.late += from->counts.late;
+	to->counts.below_window += from->counts.below_window;
 	to->events += from->events;
 	to->cache_hits += from->cache_hits;
 	to->cache_misses += from->cache_misses;
@@ -80,8 +82,6 @@ static void add(struct seg_worker_status *to, const struct seg_worker_status *fr
 }
 
 static struct seg_worker_status total(const struct all *a)
-	to->counts.late += from->counts.late;
-	to->counts.below_window += from->counts.below_window;
 {
 	struct seg_worker_status t = {0};
 	for (size_t i = 0; i < a->len; i++)
@@ -257,6 +257,9 @@ static json_t *build(struct seg_server *s, const struct all *a, const struct seg
 	json_object_set_new(o, "dead_letters", dead_letters_json(&t));
 	json_object_set_new(o, "events", json_integer((json_int_t)t.events));
 	json_object_set_new(o, "duplicates", json_integer((json_int_t)t.counts.duplicates));
+	json_object_set_new(o, "late", json_integer((json_int_t)t.counts.late));
+	json_object_set_new(o, "below_dedup_window", json_integer((json_int_t)t.counts.below_window));
+	json_object_set_new(o, "identified", json_integer((json_int_t)t.counts.identified));
 	json_object_set_new(o, "changes_by_reason", reasons_json(&t));
 	json_object_set_new(o, "latest_changes", recent_json(s->recent));
 	json_object_set_new(o, "drift", drift_json(s));
@@ -281,9 +284,6 @@ enum seg_rc seg_status_json(void *ctx, struct seg_buf *out, struct seg_error *er
 	free(text);
 	return text && !out->failed ? SEG_OK : seg_error_set(err, SEG_NO_MEMORY, "status: out of memory");
 }
-	json_object_set_new(o, "late", json_integer((json_int_t)t.counts.late));
-	json_object_set_new(o, "below_dedup_window", json_integer((json_int_t)t.counts.below_window));
-	json_object_set_new(o, "identified", json_integer((json_int_t)t.counts.identified));
 
 /* ---- gauges ---- */
 
@@ -314,6 +314,9 @@ void seg_status_refresh(void *ctx)
 	over_lanes(&a, &stream_ms, &customers);
 	seg_metric_set(seg_meter(s->meters, SEG_METER_CUSTOMERS), (double)customers);
 	seg_metric_count_to(seg_meter(s->meters, SEG_METER_DUPLICATES), t.counts.duplicates);
+	seg_metric_count_to(seg_meter(s->meters, SEG_METER_LATE), t.counts.late);
+	seg_metric_count_to(seg_meter(s->meters, SEG_METER_BELOW_WINDOW), t.counts.below_window);
+	seg_metric_count_to(seg_meter(s->meters, SEG_METER_IDENTIFIED), t.counts.identified);
 	seg_metric_count_to(seg_meter(s->meters, SEG_METER_SUPPRESSED), t.counts.suppressed);
 	seg_metric_count_to(seg_meter(s->meters, SEG_METER_EVALUATED), t.counts.evaluated);
 	seg_metric_count_to(seg_meter(s->meters, SEG_METER_HITS), t.cache_hits);
@@ -338,9 +341,6 @@ void seg_status_refresh(void *ctx)
 		else
 			seg_metric_hide(g);
 	}
-	seg_metric_count_to(seg_meter(s->meters, SEG_METER_LATE), t.counts.late);
-	seg_metric_count_to(seg_meter(s->meters, SEG_METER_BELOW_WINDOW), t.counts.below_window);
-	seg_metric_count_to(seg_meter(s->meters, SEG_METER_IDENTIFIED), t.counts.identified);
 	seg_model_put(m);
 	release(&a);
 }

@@ -123,9 +123,9 @@ static void remember_counts(struct seg_worker *w, const struct seg_lane *lane)
 	w->past.erased += c.erased;
 	w->past.evaluated += c.evaluated;
 	w->past.scanned += c.scanned;
-	struct seg_part_numbers n;
 	w->past.late += c.late;
 	w->past.below_window += c.below_window;
+	struct seg_part_numbers n;
 	seg_part_numbers(seg_shard_part(lane->shard), &n);
 	w->past_hits += n.hits;
 	w->past_misses += n.misses;
