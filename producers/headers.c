@@ -100,6 +100,7 @@ static enum seg_rc add_truncated(struct draft *d, struct seg_str value, struct s
 	char hex[crypto_hash_sha256_BYTES * 2 + 1];
 
 	add_own(d, SEG_DLQ_TRUNCATED, seg_str_from("true"));
+	add_own(d, SEG_DLQ_CUT, seg_str_from("true"));
 	if (!value.ptr)
 		return SEG_OK;
 	if (sodium_init() < 0)

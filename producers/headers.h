@@ -35,6 +35,7 @@ void seg_ce_headers_set(struct seg_ce_headers *h, enum seg_output output, enum s
 	X(SEG_DLQ_TEXT, "segmentd.dlq.text", "what, where, what to do")                                                \
 	X(SEG_DLQ_SCHEMA, "segmentd.dlq.schema_id", "writer schema: fingerprint in hex or registry id; absent: none")  \
 	X(SEG_DLQ_TRUNCATED, "segmentd.dlq.truncated", "true: the value was too large and is left out")                \
+	X(SEG_DLQ_CUT, "truncated", "true, with segmentd.dlq.truncated: the same under a plain name")                  \
 	X(SEG_DLQ_SHA256, "segmentd.dlq.sha256", "of the value that was left out, lower-case hex")                     \
 	X(SEG_DLQ_BYTES, "segmentd.dlq.bytes", "length of the value that was left out, decimal")
 

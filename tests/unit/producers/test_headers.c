@@ -97,6 +97,7 @@ static void test_dlq_record_keeps_the_original_and_says_whence(void **state)
 	assert_value(r.headers, r.headers_len, "segmentd.dlq.text", letter.text);
 	assert_value(r.headers, r.headers_len, "segmentd.dlq.schema_id", "55f4f9e88662682f");
 	assert_value(r.headers, r.headers_len, "segmentd.dlq.truncated", NULL);
+	assert_value(r.headers, r.headers_len, "truncated", NULL);
 	seg_dlq_record_release(&r);
 }
 
@@ -139,8 +140,9 @@ static void test_dlq_record_replaces_a_large_value_by_its_digest(void **state)
 	assert_ok(seg_dlq_record_init(&r, &letter, 1000000, NULL));
 	assert_null(r.value.ptr);
 	assert_memory_equal(r.headers, originals, sizeof originals);
-	assert_int_equal(r.headers_len, 2 + 7 + 3);
+	assert_int_equal(r.headers_len, 2 + 7 + 4);
 	assert_value(r.headers, r.headers_len, "segmentd.dlq.truncated", "true");
+	assert_value(r.headers, r.headers_len, "truncated", "true");
 	assert_value(r.headers, r.headers_len, "segmentd.dlq.sha256",
 		     "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 	assert_value(r.headers, r.headers_len, "segmentd.dlq.bytes", "1000000");
@@ -161,7 +163,7 @@ static void test_dlq_record_leaves_out_headers_that_are_too_large(void **state)
 	letter.headers = large;
 	assert_ok(seg_dlq_record_init(&r, &letter, 5000, &err));
 	assert_null(r.value.ptr);
-	assert_int_equal(r.headers_len, 7 + 3);
+	assert_int_equal(r.headers_len, 7 + 4);
 	assert_value(r.headers, r.headers_len, "traceparent", NULL);
 	assert_value(r.headers, r.headers_len, "segmentd.dlq.topic", "orders");
 	assert_value(r.headers, r.headers_len, "segmentd.dlq.sha256",
@@ -192,7 +194,7 @@ static void test_dlq_record_never_exceeds_its_maximum(void **state)
 			continue;
 		}
 		assert_true(bytes_of(&r, &letter) + 100 <= max);
-		kinds[r.value.ptr ? 3 : r.headers_len == 12 ? 2 : 1]++;
+		kinds[r.value.ptr ? 3 : r.headers_len == 2 + 7 + 4 ? 2 : 1]++;
 		seg_dlq_record_release(&r);
 	}
 	for (size_t i = 0; i < 4; i++)
