@@ -321,8 +321,10 @@ static enum seg_reason reason_of(const struct seg_shard *shard, const struct seg
 	return SEG_REASON_TIME;
 }
 
+/* stream_ms: the instant that the evaluation was made for. */
 static enum seg_rc send_change(struct seg_shard *shard, const struct seg_profile *p, const struct seg_entry *entry,
-			       const struct seg_now *now, const struct seg_sink *sink, struct seg_error *err)
+			       int64_t stream_ms, const struct seg_now *now, const struct seg_sink *sink,
+			       struct seg_error *err)
 {
 	const struct seg_evaluation *ev = &shard->evaluation;
 	const struct seg_decision *d = &p->decision;
@@ -345,7 +347,8 @@ static enum seg_rc send_change(struct seg_shard *shard, const struct seg_profile
 		.decided_at_ms = now->wall_ms,
 	};
 	if (shard->model)
-		change.drivers_len = seg_model_drivers(shard->model, ev->values, d->cluster, ev->to, change.drivers);
+		change.drivers_len =
+			seg_model_drivers(shard->model, p, stream_ms, ev->values, d->cluster, ev->to, change.drivers);
 	if (caused)
 		change.cause = (struct seg_cause){shard->options.topics[source], partition, offset};
 	struct seg_birth birth = {shard->options.topics[d->birth_source], partition, d->birth_offset};
@@ -369,7 +372,7 @@ static enum seg_rc decide_entry(struct seg_shard *shard, struct seg_entry *entry
 	struct seg_decision decision = p->decision;
 	enum seg_rc rc;
 	if (ev->to != decision.cluster) {
-		rc = send_change(shard, p, entry, now, sink, err);
+		rc = send_change(shard, p, entry, stream_ms, now, sink, err);
 		if (rc)
 			return rc;
 		decision.cluster = ev->to;

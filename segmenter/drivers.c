@@ -26,19 +26,21 @@ static uint32_t strongest(const double *difference, uint32_t d, uint32_t ret[SEG
 	return len;
 }
 
-static void fill(const struct seg_model *m, uint32_t j, int32_t value, double share, struct seg_driver *ret)
+/* The value as it is, not as fixed point and the transform's way back leave it. */
+static void fill(const struct seg_model *m, uint32_t j, const struct seg_profile *p, int64_t now_ms, int32_t value,
+		 double share, struct seg_driver *ret)
 {
 	const struct seg_basis_feature *f = &m->basis.features[j];
 	double transformed = seg_basis_unfix(f, value);
 
 	ret->feature = f->config.name;
-	ret->value = seg_transform_invert(f->config.transform, transformed);
+	ret->value = seg_basis_feature_value(f, p, now_ms);
 	ret->zscore = ((isnan(transformed) ? m->scale[j].imputed : transformed) - m->scale[j].mean) / m->scale[j].scale;
 	ret->contribution = share;
 }
 
-uint32_t seg_model_drivers(const struct seg_model *m, const int32_t *values, uint64_t from, uint64_t to,
-			   struct seg_driver ret[SEG_DRIVERS])
+uint32_t seg_model_drivers(const struct seg_model *m, const struct seg_profile *p, int64_t now_ms,
+			   const int32_t *values, uint64_t from, uint64_t to, struct seg_driver ret[SEG_DRIVERS])
 {
 	double vector[SEG_MAX_FEATURES], difference[SEG_MAX_FEATURES], total = 0, magnitude = 0;
 	int from_index = from ? seg_model_index(m, from) : -1, to_index = seg_model_index(m, to);
@@ -60,6 +62,6 @@ uint32_t seg_model_drivers(const struct seg_model *m, const int32_t *values, uin
 		total = magnitude;
 	len = strongest(difference, m->d, best);
 	for (uint32_t i = 0; i < len; i++)
-		fill(m, best[i], values[best[i]], difference[best[i]] / total, &ret[i]);
+		fill(m, best[i], p, now_ms, values[best[i]], difference[best[i]] / total, &ret[i]);
 	return len;
 }

@@ -105,8 +105,9 @@ uint64_t seg_model_decide(const struct seg_model *m, const double *vector, const
 /* Why `to` is nearer than `from` (from 0: than the mean of all customers): strongest first, at most SEG_DRIVERS;
  * contributions are shares of the difference in squared distance and sum to 1 over all features (if `to` is not nearer:
  * shares of the sum of magnitudes). Only features that speak for `to`. Not active `from`: as 0; not active `to`: none.
- * Feature names are borrowed from the model. Returns how many. */
-uint32_t seg_model_drivers(const struct seg_model *m, const int32_t *values, uint64_t from, uint64_t to,
-			   struct seg_driver ret[SEG_DRIVERS]);
+ * Feature names are borrowed from the model. `values` are the profile's as of now_ms (seg_basis_values); a driver's value
+ * is the feature itself, in its own unit. Returns how many. */
+uint32_t seg_model_drivers(const struct seg_model *m, const struct seg_profile *p, int64_t now_ms,
+			   const int32_t *values, uint64_t from, uint64_t to, struct seg_driver ret[SEG_DRIVERS]);
 
 #endif

@@ -20,6 +20,7 @@ static void use(const struct seg_model *m)
 	double vector[SEG_MAX_FEATURES];
 	struct seg_driver drivers[SEG_DRIVERS];
 	struct seg_assignment a;
+	struct seg_profile nobody = {0};
 
 	for (uint32_t j = 0; j < m->d; j++) {
 		values[j] = j % 2 ? SEG_MISSING : INT32_MAX;
@@ -30,7 +31,7 @@ static void use(const struct seg_model *m)
 	seg_model_vector(m, values, vector);
 	seg_model_assign(m, vector, &a);
 	require(a.nearest < m->k && a.second < m->k);
-	require(seg_model_drivers(m, values, 0, m->clusters[a.nearest], drivers) <= SEG_DRIVERS);
+	require(seg_model_drivers(m, &nobody, 0, values, 0, m->clusters[a.nearest], drivers) <= SEG_DRIVERS);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -335,6 +335,12 @@ static void test_index_finds_active_clusters_only(void **state)
 
 static void test_drivers_explain_the_difference(void **state)
 {
+	const int64_t now = INT64_C(15000) * SEG_DAY_MS;
+	struct seg_orders orders = {.purchases = 7,
+				    .purchased_micro = 70010000,
+				    .first_ms = now - 2000 * SEG_DAY_MS,
+				    .last_ms = now - 1234 * SEG_DAY_MS - SEG_DAY_MS / 2 - 1};
+	struct seg_profile p = {.orders = &orders}, nobody = {0};
 	struct seg_model *m = two_on_a_line();
 	int32_t values[SEG_MAX_FEATURES] = {0};
 	struct seg_driver drivers[SEG_DRIVERS];
@@ -348,34 +354,38 @@ static void test_drivers_explain_the_difference(void **state)
 	values[0] = seg_basis_fix(&m->basis.features[0], 8);
 	values[1] = seg_basis_fix(&m->basis.features[1], 2);
 	/* Differences of squares: 64 - 4 of recency and 4 - 0 of frequency; the others are alike. */
-	assert_int_equal(seg_model_drivers(m, values, 3, 6, drivers), 2);
+	assert_int_equal(seg_model_drivers(m, &p, now, values, 3, 6, drivers), 2);
 	assert_string_equal(drivers[0].feature, "recency_days");
-	assert_near(drivers[0].value, expm1(8), 1e-3);
+	/* The feature itself, to the millisecond: fixed point knows no more than some quanta of the logarithm. */
+	assert_near(drivers[0].value, 1234.5 + 1.0 / (double)SEG_DAY_MS, 1e-12);
 	assert_near(drivers[0].zscore, 8, 1e-6);
 	assert_near(drivers[0].contribution, 60.0 / 64, 1e-6);
 	assert_string_equal(drivers[1].feature, "frequency");
+	assert_near(drivers[1].value, 7, 0);
 	assert_near(drivers[1].zscore, 2, 1e-6);
 	assert_near(drivers[1].contribution, 4.0 / 64, 1e-6);
 	/* From nowhere: than the mean of all, the origin: 64 - 4 and 1 - 0. */
-	assert_int_equal(seg_model_drivers(m, values, 0, 6, drivers), 2);
+	assert_int_equal(seg_model_drivers(m, &p, now, values, 0, 6, drivers), 2);
 	assert_near(drivers[0].contribution, 60.0 / 61, 1e-6);
-	assert_int_equal(seg_model_drivers(m, values, 1, 6, drivers), 2);
+	assert_int_equal(seg_model_drivers(m, &p, now, values, 1, 6, drivers), 2);
 	/* To the farther one nothing speaks; to one that is not there neither. */
-	assert_int_equal(seg_model_drivers(m, values, 6, 3, drivers), 0);
-	assert_int_equal(seg_model_drivers(m, values, 3, 1, drivers), 0);
-	/* A missing value is told as such. */
+	assert_int_equal(seg_model_drivers(m, &p, now, values, 6, 3, drivers), 0);
+	assert_int_equal(seg_model_drivers(m, &p, now, values, 3, 1, drivers), 0);
+	/* Of nobody's orders: nothing is spent, and there is no last one. A missing value's z-score is the imputed one's. */
 	m->centroids[m->d + 2] = 5;
 	m->scale[2].imputed = 5;
 	assert_ok(seg_model_finish(m, NULL));
-	assert_int_equal(seg_model_drivers(m, values, 3, 6, drivers), 3);
+	assert_int_equal(seg_model_drivers(m, &nobody, now, values, 3, 6, drivers), 3);
 	assert_string_equal(drivers[1].feature, "monetary");
-	assert_true(isnan(drivers[1].value));
+	assert_near(drivers[1].value, 0, 0);
 	assert_near(drivers[1].zscore, 5, 0);
+	assert_true(isnan(drivers[0].value));
 	seg_model_put(m);
 }
 
 static void test_drivers_of_random_vectors_are_the_strongest(void **state)
 {
+	struct seg_profile nobody = {0};
 	struct seg_model *m = make_model("full", 6, 3);
 	struct seg_rng rng;
 
@@ -397,7 +407,8 @@ static void test_drivers_of_random_vectors_are_the_strongest(void **state)
 			diff[j] = f * f - t * t;
 			total += diff[j];
 		}
-		uint32_t len = seg_model_drivers(m, values, m->clusters[a.second], m->clusters[a.nearest], drivers);
+		uint32_t len = seg_model_drivers(m, &nobody, 0, values, m->clusters[a.second], m->clusters[a.nearest],
+						 drivers);
 		assert_true(len > 0 && len <= SEG_DRIVERS);
 		for (uint32_t i = 0; i < len; i++) {
 			assert_true(drivers[i].contribution > 0);
