@@ -44,6 +44,8 @@
 	  "Evaluations whose move hysteresis or dwell held back")                                                      \
 	X(EVALUATED, "segmentd_evaluations_total", COUNTER, NULL, NULL, "Customers evaluated at commits")              \
 	X(DEAD_LETTERS, "segmentd_dead_letters_total", COUNTER, "reason", NULL, "Refused records by reason")           \
+	X(SOURCE_STOPPED, "segmentd_source_stopped", GAUGE, "topic", NULL,                                             \
+	  "1: not read any more, too many records have a key or a partition that does not fit; else 0")                \
 	X(DRIFT, "segmentd_drift_psi", GAUGE, "subject", NULL, "Newest population stability index by subject")         \
 	X(INERTIA, "segmentd_model_inertia_per_customer", GAUGE, NULL, NULL,                                           \
 	  "Mean squared distance to the nearest centroid, on the sample")                                              \

@@ -41,19 +41,30 @@ static bool lanes_run(const struct seg_worker_status *w)
 		if (w->lanes[i].state != SEG_LANE_RUNNING)
 			return false;
 	}
-	return w->state == SEG_WORKER_RUNNING;
+	return w->state == SEG_WORKER_RUNNING && w->answered;
 }
 
+static bool is_stopped(const struct all *a, int source)
+{
+	for (size_t i = 0; i < a->len; i++) {
+		if (a->items[i].stopped[source])
+			return true;
+	}
+	return false;
+}
+
+/* A worker that the group has given nothing is a spare: with more workers than partitions that stays. */
 static bool all_run(const struct all *a)
 {
-	size_t lanes = 0;
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		if (is_stopped(a, s))
+			return false;
+	}
 	for (size_t i = 0; i < a->len; i++) {
-		lanes += a->items[i].lanes_len;
 		if (!lanes_run(&a->items[i]))
 			return false;
 	}
-	/* Not yet in the group: nothing is assigned anywhere here. With more instances than partitions that may stay. */
-	return lanes > 0;
+	return a->len > 0;
 }
 
 static void add(struct seg_worker_status *to, const struct seg_worker_status *from)
@@ -158,6 +169,18 @@ static json_t *workers_json(const struct all *a)
 	return list;
 }
 
+static json_t *sources_json(const struct seg_config *config, const struct all *a)
+{
+	json_t *list = json_array();
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		if (config->sources[s].read)
+			json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "source", seg_source_names[s], "topic",
+							      config->sources[s].topic, "state",
+							      is_stopped(a, s) ? "stopped" : "running"));
+	}
+	return list;
+}
+
 static json_t *segments_json(const struct seg_model *m)
 {
 	json_t *list = json_array();
@@ -253,6 +276,7 @@ static json_t *build(struct seg_server *s, const struct all *a, const struct seg
 	json_object_set_new(o, "model_version", json_integer((json_int_t)seg_model_version(m)));
 	json_object_set_new(o, "customers", json_integer((json_int_t)customers));
 	json_object_set_new(o, "segments", segments_json(m));
+	json_object_set_new(o, "sources", sources_json(s->config, a));
 	json_object_set_new(o, "workers", workers_json(a));
 	json_object_set_new(o, "dead_letters", dead_letters_json(&t));
 	json_object_set_new(o, "events", json_integer((json_int_t)t.events));
@@ -325,6 +349,12 @@ void seg_status_refresh(void *ctx)
 	seg_metric_set(seg_meter(s->meters, SEG_METER_CACHE_BYTES), (double)t.cache_bytes);
 	seg_metric_set(seg_meter(s->meters, SEG_METER_STORE_BYTES), (double)t.store_bytes);
 	refresh_fold(s);
+	for (int i = 0; i < SEG_SOURCES; i++) {
+		if (s->config->sources[i].read)
+			seg_metric_set(seg_meter_labelled(s->meters, SEG_METER_SOURCE_STOPPED,
+							  s->config->sources[i].topic, NULL),
+				       is_stopped(&a, i) ? 1 : 0);
+	}
 	for (int r = 0; r < SEG_REASONS; r++) {
 		if (t.counts.changes[r] > 0)
 			seg_metric_count_to(seg_meter_labelled(s->meters, SEG_METER_CHANGES, seg_reason_names[r], NULL),

@@ -70,6 +70,8 @@ struct seg_worker_status {
 	struct seg_shard_counts counts;
 	uint64_t dead_letters[SEG_REFUSALS];
 	uint64_t events;
+	bool stopped[SEG_SOURCES];  /* sources with too many keys that do not fit: not read any more by this worker */
+	bool answered;		    /* the group has told it its partitions, maybe none */
 	struct seg_quality quality; /* fold: of its model on its sample, every few seconds; else sample is 0 */
 	struct seg_lane_status *lanes;
 	size_t lanes_len;

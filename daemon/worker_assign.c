@@ -106,6 +106,7 @@ enum seg_rc seg_worker_assigned(void *ctx, const struct seg_position *list, size
 			seg_log(SEG_LOG_INFO, "assigned", "worker=%u partition=%" PRId32, w->index, p);
 	}
 	free(all);
+	w->answered = !rc;
 	w->committed_mono_ms = seg_monotonic_ms();
 	return rc;
 }
@@ -150,6 +151,7 @@ enum seg_rc seg_worker_revoked(void *ctx, const struct seg_position *list, size_
 {
 	struct seg_worker *w = ctx;
 	enum seg_rc rc = SEG_OK;
+	w->answered = false;
 	if (lost) {
 		seg_log(SEG_LOG_WARN, "assignment_lost", "worker=%u partitions=%zu", w->index, len);
 		w->recreate = true; /* what is open must not be committed by anybody */

@@ -8,9 +8,8 @@
 #include "daemon/fold.h"
 #include "daemon/intake.h"
 #include "daemon/kafka_sink.h"
+#include "daemon/mismatch.h"
 #include "daemon/worker.h"
-
-enum { SEG_MISMATCH_WINDOW = 1000, SEG_MISMATCH_MOST = 10 };
 
 struct seg_lane {
 	int32_t partition;
@@ -30,15 +29,10 @@ struct seg_lane {
 	uint64_t reread; /* records of the phase so far */
 
 	/* running */
-	bool paused[SEG_SOURCES]; /* for being too far ahead */
-	bool sealed;		  /* takes part in the commit under way */
+	bool paused[SEG_SOURCES];    /* for being too far ahead */
+	int64_t judged[SEG_SOURCES]; /* keys of records before it are in the window: an abort brings them again */
+	bool sealed;		     /* takes part in the commit under way */
 	uint32_t cut_ticket;
-};
-
-/* How many of the last records of a source had a key that does not fit. */
-struct seg_mismatch {
-	unsigned seen, wrong;
-	bool stopped;
 };
 
 struct seg_latencies { /* Kafka timestamps of the records since the last commit */
@@ -78,6 +72,7 @@ struct seg_worker {
 	bool behind;				  /* the last poll came back full */
 	struct seg_latencies latencies;
 	struct seg_error failed; /* in a callback */
+	bool answered;		 /* by the group: the assignment is known, maybe empty */
 	bool recreate;		 /* outcome unknown or fenced: the producer is to be made anew */
 
 	int64_t looked_mono_ms; /* status last made */

@@ -59,22 +59,23 @@ static enum seg_rc send_dead_letter(struct seg_worker *w, enum seg_source source
 }
 
 /* Many keys that do not fit mean that customers would be split in two: that source stops. */
-static void watch_mismatch(struct seg_worker *w, enum seg_source source, enum seg_refusal refusal)
+static void watch_mismatch(struct seg_worker *w, struct seg_lane *lane, enum seg_source source, int64_t offset,
+			   enum seg_refusal refusal)
 {
-	struct seg_mismatch *mm = &w->mismatch[source];
-	mm->wrong += refusal == SEG_REFUSED_KEY_MISMATCH || refusal == SEG_REFUSED_WRONG_PARTITION;
-	if (mm->wrong > SEG_MISMATCH_MOST && !mm->stopped) {
-		mm->stopped = true;
-		seg_log(SEG_LOG_ERROR, "source_stopped",
-			"source=%s topic=%s text=\"more than 1 %% of 1,000 records have a key that is not the customer "
-			"id or lie "
-			"in another partition than their key's: give the topic's producers partitioner murmur2_random "
-			"and the "
-			"customer id as key, then restart\"",
-			seg_source_names[source], w->inst->topics[source]);
-	}
-	if (++mm->seen == SEG_MISMATCH_WINDOW)
-		mm->seen = mm->wrong = 0;
+	if (offset < lane->judged[source])
+		return;
+	lane->judged[source] = offset + 1;
+	bool wrong = refusal == SEG_REFUSED_KEY_MISMATCH || refusal == SEG_REFUSED_WRONG_PARTITION;
+	if (!seg_mismatch_take(&w->mismatch[source], wrong))
+		return;
+	seg_log(SEG_LOG_ERROR, "source_stopped",
+		"worker=%u source=%s topic=%s partition=%" PRId32 " offset=%" PRId64
+		" text=\"more than 1 %% of the last 1,000 records have a key that is not the customer id or lie in "
+		"another "
+		"partition than their key's: give the topic's producers partitioner murmur2_random and the customer id "
+		"as "
+		"key, then restart\"",
+		w->index, seg_source_names[source], w->inst->topics[source], lane->partition, offset);
 }
 
 static enum seg_rc take_record(struct seg_worker *w, struct seg_lane *lane, enum seg_source source,
@@ -83,7 +84,7 @@ static enum seg_rc take_record(struct seg_worker *w, struct seg_lane *lane, enum
 	const struct seg_event *event;
 	struct seg_raw raw = {source, m->partition, m->offset, m->timestamp_ms, m->key, m->value};
 	enum seg_refusal refusal = seg_intake_read(w->intake, &raw, &event);
-	watch_mismatch(w, source, refusal);
+	watch_mismatch(w, lane, source, m->offset, refusal);
 	w->events++;
 	w->records++;
 	w->bytes += m->key.len + m->value.len;
@@ -179,8 +180,11 @@ static enum seg_rc balance_lane(struct seg_worker *w, struct seg_lane *lane, str
 	for (int s = 0; s < SEG_SOURCES; s++) {
 		if (w->topic_of[s] < 0)
 			continue;
-		int64_t ahead = seg_stream_time_ahead(seg_shard_time(lane->shard), (enum seg_source)s);
+		int64_t next = seg_part_next(seg_shard_part(lane->shard), (enum seg_source)s);
 		bool stopped = w->mismatch[s].stopped;
+		if (stopped) /* nothing more comes of it: the others must not wait for its event time */
+			seg_shard_end(lane->shard, (enum seg_source)s, next);
+		int64_t ahead = seg_stream_time_ahead(seg_shard_time(lane->shard), (enum seg_source)s);
 		struct seg_position at = {
 			.topic = (uint32_t)w->topic_of[s], .partition = lane->partition, .offset = -1};
 		enum seg_rc rc = SEG_OK;
@@ -188,7 +192,7 @@ static enum seg_rc balance_lane(struct seg_worker *w, struct seg_lane *lane, str
 			rc = seg_kafka_input_pause(w->input, &at, 1, err);
 			lane->paused[s] = true;
 		} else if (lane->paused[s] && ahead <= most / 2 && !stopped) {
-			at.offset = seg_part_next(seg_shard_part(lane->shard), (enum seg_source)s);
+			at.offset = next;
 			rc = seg_kafka_input_resume(w->input, &at, 1, err);
 			lane->paused[s] = false;
 		}

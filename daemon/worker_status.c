@@ -184,6 +184,9 @@ void seg_worker_look(struct seg_worker *w, const struct seg_now *now, bool alway
 	w->status.counts = counts;
 	w->status.events = w->records;
 	w->status.fold = w->fold != NULL;
+	w->status.answered = w->answered;
+	for (int s = 0; s < SEG_SOURCES; s++)
+		w->status.stopped[s] = w->mismatch[s].stopped;
 	w->has_fold_status = w->has_fold_status && w->fold;
 	w->status.cache_hits = sums.hits;
 	w->status.cache_misses = sums.misses;

@@ -184,9 +184,9 @@ class Job:
 
     # ---- HTTP ----
 
-    def get(self, path):
+    def get(self, path, port=None):
         """(status, text)"""
-        port = self.wait_event("http_listens")[0][1]["port"]
+        port = port or self.wait_event("http_listens")[0][1]["port"]
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
                 return answer.status, answer.read().decode()
