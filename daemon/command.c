@@ -25,9 +25,15 @@ static const struct seg_command *find_command(const char *name, const char **ret
 
 /* ---- help ---- */
 
+enum { LEFT_COLUMNS = 24 };
+
 bool seg_command_needs(const struct seg_command *c, const struct seg_command_option *option)
 {
-	return strcmp(option->name, "config") == 0 && c->run != seg_cmd_state;
+	if (c->run == seg_cmd_state)
+		return strcmp(option->name, "data") == 0;
+	if (c->run == seg_cmd_replay && (strcmp(option->name, "input") == 0 || strcmp(option->name, "output") == 0))
+		return true;
+	return strcmp(option->name, "config") == 0;
 }
 
 static void print_usage(const struct seg_command *c, FILE *out)
@@ -49,6 +55,15 @@ static void print_help(FILE *out)
 		     "configuration with its defaults. Exit codes: 0 done, 1 failed, 2 usage.\n");
 }
 
+/* Columns that a UTF-8 text of single-width characters takes. */
+static int columns(const char *text)
+{
+	int n = 0;
+	for (; *text; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
 static void print_command_help(const struct seg_command *c)
 {
 	print_usage(c, stdout);
@@ -60,7 +75,8 @@ static void print_command_help(const struct seg_command *c)
 	for (const struct seg_command_option *o = c->options; o->name; o++) {
 		char left[64];
 		snprintf(left, sizeof(left), "--%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
-		printf("  %-24s %s\n", left, o->help);
+		int pad = LEFT_COLUMNS - columns(left);
+		printf("  %s%*s %s\n", left, pad > 0 ? pad : 0, "", o->help);
 	}
 }
 

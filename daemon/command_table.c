@@ -62,7 +62,7 @@ const struct seg_command seg_commands[] = {
 	 {{"data", "DIR", false, "data_dir of the configuration"},
 	  {"config", "FILE", false, "verify: compare with Kafka too"}},
 	 seg_cmd_state},
-	{"schema", "NAME", "prints a shipped Avro schema; without NAME lists them", NULL, {{0}}, seg_cmd_schema},
+	{"schema", "[NAME]", "prints a shipped Avro schema; without NAME lists them", NULL, {{0}}, seg_cmd_schema},
 	{"features",
 	 NULL,
 	 "prints the feature catalogue",
