@@ -170,7 +170,7 @@ void seg_words_change(const struct seg_read_change *c, seg_typical_fn typical, v
 			 seg_reason_names[c->reason]);
 		return;
 	}
-	struct seg_str from = c->from_name.ptr ? c->from_name : seg_str_from("new");
+	struct seg_str from = c->from_name.ptr ? c->from_name : seg_str_from("unassigned");
 	snprintf(ret + at, size - at, SEG_STR_FMT " → " SEG_STR_FMT "%s%s", SEG_STR_ARG(from), SEG_STR_ARG(c->to_name),
 		 shown ? why(c->reason) : "", drivers);
 }

@@ -21,7 +21,7 @@ typedef double (*seg_typical_fn)(void *ctx, struct seg_str segment_id, struct se
 /* What comes before the reason of a change. */
 extern const char *const seg_words_why[3];
 
-/* "customer 12838: new → loyal, because frequency 3.1 → 5". */
+/* "customer 12838: new → loyal, because frequency 3.1 → 5"; who had no segment before was `unassigned`. */
 void seg_words_change(const struct seg_read_change *c, seg_typical_fn typical, void *ctx, const char *currency,
 		      char *ret, size_t size);
 

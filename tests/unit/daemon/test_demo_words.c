@@ -186,7 +186,7 @@ static void test_changes_in_words(void **state)
 	c = moved;
 	c.from_cluster = 0;
 	c.from_name = NULL;
-	assert_string_equal(words(c), "customer 12838: new → loyal, because frequency 5, last order 3 days");
+	assert_string_equal(words(c), "customer 12838: unassigned → loyal, because frequency 5, last order 3 days");
 	c = moved;
 	c.to_cluster = 0;
 	c.to_name = NULL;
