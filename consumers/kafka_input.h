@@ -28,9 +28,9 @@ struct seg_kafka_input;
 struct seg_position {
 	uint32_t topic;
 	int32_t partition;
-	int64_t offset;            /* next to read; -1: none */
+	int64_t offset; /* next to read; -1: none */
 	bool has_seq;
-	uint64_t seq;              /* of "seq=N" in the commit's metadata; only from seg_kafka_input_committed() */
+	uint64_t seq; /* of "seq=N" in the commit's metadata; only from seg_kafka_input_committed() */
 };
 
 struct seg_kafka_input_events {
@@ -38,22 +38,23 @@ struct seg_kafka_input_events {
 	enum seg_rc (*assigned)(void *ctx, const struct seg_position *list, size_t len, struct seg_error *err);
 	/* Commit and let go. lost: somebody else has them already, nothing of them can be committed any more: abort. The
 	 * partitions are unassigned when it returns, whatever it returns; a failure makes poll return it. */
-	enum seg_rc (*revoked)(void *ctx, const struct seg_position *list, size_t len, bool lost, struct seg_error *err);
+	enum seg_rc (*revoked)(void *ctx, const struct seg_position *list, size_t len, bool lost,
+			       struct seg_error *err);
 	void *ctx;
 };
 
 struct seg_kafka_input_options {
 	struct seg_kafka_client client;
-	const char *group, *instance_id;     /* group.id, group.instance.id (static member) */
-	const char *const *topics;           /* copied */
+	const char *group, *instance_id; /* group.id, group.instance.id (static member) */
+	const char *const *topics;	 /* copied */
 	size_t topics_len;
-	int session_timeout_ms;              /* 0: 45 s */
-	int max_poll_interval_ms;            /* 0: 300 s */
+	int session_timeout_ms;	  /* 0: 45 s */
+	int max_poll_interval_ms; /* 0: 300 s */
 	struct seg_kafka_input_events events;
 };
 
 SEG_MUST_CHECK enum seg_rc seg_kafka_input_open(const struct seg_kafka_input_options *options,
-	struct seg_kafka_input **ret, struct seg_error *err);
+						struct seg_kafka_input **ret, struct seg_error *err);
 
 /*
  * Leaves the group (calling `revoked`) and destroys the handle. False: librdkafka hung for timeout_ms and the handle is left
@@ -66,15 +67,15 @@ SEG_MUST_CHECK enum seg_rc seg_kafka_input_subscribe(struct seg_kafka_input *in,
 struct seg_kafka_message {
 	uint32_t topic;
 	int32_t partition;
-	int64_t offset;            /* eof: the position at the end of the log, transaction markers included */
-	int64_t timestamp_ms;      /* SEG_NO_TIME: none */
+	int64_t offset;		   /* eof: the position at the end of the log, transaction markers included */
+	int64_t timestamp_ms;	   /* SEG_NO_TIME: none */
 	struct seg_str key, value; /* ptr NULL: null */
-	bool eof;                  /* only topic, partition and offset are set */
+	bool eof;		   /* only topic, partition and offset are set */
 	rd_kafka_message_t *raw;   /* for seg_kafka_message_headers() */
 };
 
 struct seg_kafka_batch {
-	const struct seg_kafka_message *items;   /* valid until the next call of poll, release, seek or close */
+	const struct seg_kafka_message *items; /* valid until the next call of poll, release, seek or close */
 	size_t len;
 };
 
@@ -88,7 +89,7 @@ struct seg_kafka_batch {
  * Everything that librdkafka mends itself is logged and SEG_OK with an empty batch.
  */
 SEG_MUST_CHECK enum seg_rc seg_kafka_input_poll(struct seg_kafka_input *in, int timeout_ms, size_t max,
-	struct seg_kafka_batch *ret, struct seg_error *err);
+						struct seg_kafka_batch *ret, struct seg_error *err);
 void seg_kafka_input_release(struct seg_kafka_input *in);
 
 /*
@@ -98,8 +99,8 @@ void seg_kafka_input_release(struct seg_kafka_input *in);
 size_t seg_kafka_message_headers(const struct seg_kafka_message *m, struct seg_header *ret, size_t max);
 
 /* From `assigned` only: all partitions of the list, paused. */
-SEG_MUST_CHECK enum seg_rc seg_kafka_input_assign(struct seg_kafka_input *in, const struct seg_position *list, size_t len,
-	struct seg_error *err);
+SEG_MUST_CHECK enum seg_rc seg_kafka_input_assign(struct seg_kafka_input *in, const struct seg_position *list,
+						  size_t len, struct seg_error *err);
 
 /*
  * Records begin at `offset` of each (≥ 0, a position that exists). Works on paused and on running partitions alike: what was
@@ -107,15 +108,15 @@ SEG_MUST_CHECK enum seg_rc seg_kafka_input_assign(struct seg_kafka_input *in, co
  * A batch in hand is released.
  */
 SEG_MUST_CHECK enum seg_rc seg_kafka_input_seek(struct seg_kafka_input *in, const struct seg_position *list, size_t len,
-	struct seg_error *err);
+						struct seg_error *err);
 
 /* The same as seek for those that are paused; named differently because it reads better. Offset -1: where it was. */
-SEG_MUST_CHECK enum seg_rc seg_kafka_input_resume(struct seg_kafka_input *in, const struct seg_position *list, size_t len,
-	struct seg_error *err);
+SEG_MUST_CHECK enum seg_rc seg_kafka_input_resume(struct seg_kafka_input *in, const struct seg_position *list,
+						  size_t len, struct seg_error *err);
 
 /* Purges what was fetched, so rarely. Offsets in the list are ignored. Already paused ones are left alone. */
-SEG_MUST_CHECK enum seg_rc seg_kafka_input_pause(struct seg_kafka_input *in, const struct seg_position *list, size_t len,
-	struct seg_error *err);
+SEG_MUST_CHECK enum seg_rc seg_kafka_input_pause(struct seg_kafka_input *in, const struct seg_position *list,
+						 size_t len, struct seg_error *err);
 
 /* The next offset expected (after the last record or end mark handed out); -1 if not assigned. */
 int64_t seg_kafka_input_position(const struct seg_kafka_input *in, uint32_t topic, int32_t partition);
@@ -128,7 +129,7 @@ bool seg_kafka_input_paused(const struct seg_kafka_input *in, uint32_t topic, in
  * seq of each item of the list. May be called in `assigned`. SEG_RETRY: not answered within timeout_ms.
  */
 SEG_MUST_CHECK enum seg_rc seg_kafka_input_committed(struct seg_kafka_input *in, struct seg_position *list, size_t len,
-	int timeout_ms, struct seg_error *err);
+						     int timeout_ms, struct seg_error *err);
 
 /*
  * The group metadata captured before the `assigned` callback: generation ≥ 0 and member id checked. Borrowed until the next
