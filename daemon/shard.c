@@ -105,6 +105,8 @@ void seg_shard_close(struct seg_shard *shard)
 	if (!shard)
 		return;
 	seg_part_close(shard->part);
+	seg_model_put(shard->used);
+	seg_model_put(shard->before);
 	seg_sums_free(shard->sums);
 	seg_sample_release(&shard->sample);
 	seg_leavers_clear(&shard->leavers);
@@ -252,6 +254,20 @@ static uint64_t first_bound(const struct seg_shard *shard)
 	return share < 1 ? (uint64_t)(share * 0x1p64) : UINT64_MAX;
 }
 
+/* Keeps the model, and at a promotion the one before it. */
+static void keep_model(struct seg_shard *shard, const struct seg_model *model)
+{
+	if (model == shard->used)
+		return;
+	if (shard->used && model->promotion > shard->used->promotion) {
+		seg_model_put(shard->before);
+		shard->before = shard->used;
+	} else {
+		seg_model_put(shard->used);
+	}
+	shard->used = seg_model_get((struct seg_model *)model); /* only its count changes */
+}
+
 static void use_model(struct seg_shard *shard, const struct seg_model *model)
 {
 	shard->model = model;
@@ -262,6 +278,7 @@ static void use_model(struct seg_shard *shard, const struct seg_model *model)
 			seg_sample_set_bound(&shard->sample, bound);
 		return;
 	}
+	keep_model(shard, model);
 	if (model->basis.id != shard->basis.id)
 		shard->basis = model->basis;
 	seg_sample_set_bound(&shard->sample, model->sample_bound);
@@ -310,6 +327,17 @@ bool seg_shard_scan_waits(const struct seg_shard *shard)
 	return shard->scan.waits;
 }
 
+/* A customer whom a sweep moves: was another segment the nearest under the model before the promotion, too? Then it was
+ * time that carried them there, and the promotion only came before the scan, or past the margin. */
+static bool moves_anyway(const struct seg_shard *shard, const struct seg_profile *p)
+{
+	struct seg_evaluation was;
+	if (!shard->before || seg_model_index(shard->before, p->decision.cluster) < 0)
+		return false;
+	shard->evaluate(shard->before, p, shard->time.now_ms, &shard->rules, &was);
+	return was.cluster != p->decision.cluster;
+}
+
 static enum seg_reason reason_of(const struct seg_shard *shard, const struct seg_profile *p, bool caused)
 {
 	if (p->decision.cluster == 0)
@@ -317,7 +345,7 @@ static enum seg_reason reason_of(const struct seg_shard *shard, const struct seg
 	if (caused)
 		return SEG_REASON_BEHAVIOUR;
 	if (shard->sweeping_at_prepare && p->hash >= shard->sweep_at_prepare)
-		return SEG_REASON_MODEL;
+		return moves_anyway(shard, p) ? SEG_REASON_TIME : SEG_REASON_MODEL;
 	return SEG_REASON_TIME;
 }
 

@@ -57,7 +57,7 @@ struct seg_shard {
 	struct seg_scan_state scan;
 	struct seg_leavers leavers;
 
-	const struct seg_model *model; /* while prepare or seal runs */
+	const struct seg_model *model;	 /* while prepare or seal runs */
 	struct seg_model *used, *before; /* counted: the newest one used, and that of the promotion before it */
 	uint64_t sweep_at_prepare; /* sweep_next before this prepare: whose hash is not below it moves by the model */
 	bool sweeping_at_prepare;
