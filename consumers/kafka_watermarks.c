@@ -1,4 +1,11 @@
+/*
+ * The library's query keeps no time-out while a broker is away (librdkafka #4460), so each runs on a thread of its own,
+ * which is left behind when it does not answer in time.
+ */
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "consumers/kafka_reader.h"
@@ -6,10 +13,120 @@
 
 /* A broker that has just started may not know a topic yet: what is missing is asked for again for MISSING_MS. */
 enum { ONE_QUERY_MS = 5000, AGAIN_MS = 50, MISSING_MS = 1500 };
+enum { QUERIES_MOST = 16 };
 
 struct seg_kafka_watermarks {
 	rd_kafka_t *rk;
+	pthread_mutex_t lock; /* of what follows, and of queries */
+	pthread_cond_t changed;
+	unsigned running; /* threads, also those left behind */
 };
+
+struct query {
+	struct seg_kafka_watermarks *w;
+	char *topic; /* owned */
+	int32_t partition;
+	int timeout_ms;
+	bool done, left; /* left: the thread frees it */
+	rd_kafka_resp_err_t e;
+	int64_t low, high;
+};
+
+static void query_free(struct query *q)
+{
+	free(q->topic);
+	free(q);
+}
+
+static void *query_main(void *ctx)
+{
+	struct query *q = ctx;
+	struct seg_kafka_watermarks *w = q->w;
+	bool left;
+
+	q->e = rd_kafka_query_watermark_offsets(w->rk, q->topic, q->partition, &q->low, &q->high, q->timeout_ms);
+	pthread_mutex_lock(&w->lock);
+	q->done = true;
+	left = q->left;
+	if (left)
+		query_free(q);
+	w->running--;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+/* With the lock; false: the time is over. */
+static bool wait_until(struct seg_kafka_watermarks *w, int64_t until_mono_ms)
+{
+	int64_t left = until_mono_ms - seg_monotonic_ms();
+	struct timespec until;
+
+	if (left <= 0)
+		return false;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += left / 1000;
+	until.tv_nsec += (long)(left % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_cond_timedwait(&w->changed, &w->lock, &until);
+	return true;
+}
+
+/* With the lock, one of `running` taken. q is freed, or left to its thread. */
+static rd_kafka_resp_err_t run_query(struct seg_kafka_watermarks *w, struct query *q, int64_t until_mono_ms,
+				     int64_t *ret_low, int64_t *ret_high)
+{
+	rd_kafka_resp_err_t e = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, query_main, q) != 0) {
+		w->running--;
+		query_free(q);
+		return RD_KAFKA_RESP_ERR__FAIL;
+	}
+	pthread_detach(thread);
+	while (!q->done && wait_until(w, until_mono_ms))
+		;
+	if (!q->done) {
+		q->left = true;
+		return e;
+	}
+	e = q->e;
+	*ret_low = q->low;
+	*ret_high = q->high;
+	query_free(q);
+	return e;
+}
+
+static rd_kafka_resp_err_t ask(struct seg_kafka_watermarks *w, const char *topic, int32_t partition, int timeout_ms,
+			       int64_t *ret_low, int64_t *ret_high)
+{
+	int64_t until = seg_monotonic_ms() + timeout_ms;
+	rd_kafka_resp_err_t e = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	struct query *q = calloc(1, sizeof *q);
+
+	if (!q || !(q->topic = strdup(topic))) {
+		free(q);
+		return RD_KAFKA_RESP_ERR__FAIL;
+	}
+	q->w = w;
+	q->partition = partition;
+	q->timeout_ms = timeout_ms;
+	pthread_mutex_lock(&w->lock);
+	while (w->running >= QUERIES_MOST && wait_until(w, until))
+		;
+	if (w->running < QUERIES_MOST) {
+		w->running++;
+		e = run_query(w, q, until, ret_low, ret_high);
+	} else {
+		query_free(q);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return e;
+}
 
 enum seg_rc seg_kafka_watermarks_open(const struct seg_kafka_client *client, struct seg_kafka_watermarks **ret,
 				      struct seg_error *err)
@@ -36,17 +153,30 @@ enum seg_rc seg_kafka_watermarks_open(const struct seg_kafka_client *client, str
 		free(w);
 		return rc;
 	}
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->changed, NULL);
 	*ret = w;
 	return SEG_OK;
 }
 
 bool seg_kafka_watermarks_close(struct seg_kafka_watermarks *w, int timeout_ms)
 {
+	int64_t until = seg_monotonic_ms() + timeout_ms, left;
 	bool fine;
 
 	if (!w)
 		return true;
-	fine = seg_kafka_destroy(w->rk, timeout_ms);
+	pthread_mutex_lock(&w->lock);
+	while (w->running > 0 && wait_until(w, until))
+		;
+	fine = w->running == 0;
+	pthread_mutex_unlock(&w->lock);
+	if (!fine)
+		return false; /* its threads use all of it */
+	left = until - seg_monotonic_ms();
+	fine = seg_kafka_destroy(w->rk, left > 100 ? (int)left : 100);
+	pthread_cond_destroy(&w->changed);
+	pthread_mutex_destroy(&w->lock);
 	free(w);
 	return fine;
 }
@@ -62,7 +192,7 @@ enum seg_rc seg_kafka_watermarks_query(struct seg_kafka_watermarks *w, const cha
 		int64_t left = until - seg_monotonic_ms();
 
 		left = left < 1 ? 1 : left < ONE_QUERY_MS ? left : ONE_QUERY_MS;
-		e = rd_kafka_query_watermark_offsets(w->rk, topic, partition, &low, &high, (int)left);
+		e = ask(w, topic, partition, (int)left, &low, &high);
 		if (!e) {
 			*ret_low = low;
 			*ret_high = high;
