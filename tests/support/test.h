@@ -12,9 +12,14 @@
 
 /* A failed assertion does not return, which cmocka's declarations do not say: the analyzer is told. */
 #ifdef __clang_analyzer__
-#define _assert_true(result, ...) ((result) ? (void)0 : __builtin_trap())
-#define _assert_int_equal(a, b, ...) ((a) == (b) ? (void)0 : __builtin_trap())
-#define _fail(...) __builtin_trap()
+static inline void analyzed(int holds)
+{
+	if (!holds)
+		__builtin_trap();
+}
+#define _assert_true(result, ...) analyzed(!!(result))
+#define _assert_int_equal(a, b, ...) analyzed((a) == (b))
+#define _fail(...) analyzed(0)
 #endif
 
 /* |a - b| <= eps, in double (cmocka's assert_float_equal casts to float). */
