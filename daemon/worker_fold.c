@@ -43,6 +43,12 @@ static enum seg_rc begin_fold(struct seg_worker *w, struct seg_error *err)
 	int64_t low = 0, model_low = 0;
 	enum seg_rc rc = SEG_OK;
 	if (w->fold_high < 0) {
+		/* The stable offset waits for a predecessor's transaction that has passed fencing: what it publishes lies
+		 * below the ends that are asked for next. */
+		struct seg_position stable = {.topic = w->sums_topic, .partition = 0, .offset = -1};
+		rc = seg_kafka_input_committed(w->input, &stable, 1, ASK_MS, err);
+		if (rc)
+			return rc == SEG_RETRY ? SEG_OK : rc;
 		rc = seg_kafka_watermarks_query(w->inst->watermarks, w->config->internals.model_sums, 0, ASK_MS, &low,
 						&w->fold_high, err);
 		if (!rc)

@@ -117,12 +117,11 @@ static enum seg_rc ask_logs(struct seg_worker *w, struct seg_lane *lane, struct 
 		seg_kafka_watermarks_query(w->inst->watermarks, w->config->internals.changelog, lane->partition, ASK_MS,
 					   &facts->changelog_low, &facts->changelog_high, err);
 	for (int s = 0; !rc && s < SEG_SOURCES; s++) {
-		int64_t high;
 		facts->input_low[s] = lane->input_low[s] = -1;
 		if (!reads(w, s))
 			continue;
 		rc = seg_kafka_watermarks_query(w->inst->watermarks, w->inst->topics[s], lane->partition, ASK_MS,
-						&facts->input_low[s], &high, err);
+						&facts->input_low[s], &facts->input_high[s], err);
 		lane->input_low[s] = facts->input_low[s];
 	}
 	return rc;
@@ -179,7 +178,7 @@ static enum seg_rc step_new(struct seg_worker *w, struct seg_lane *lane, struct 
 	if (mono < lane->again_mono_ms)
 		return SEG_OK;
 	lane->again_mono_ms = mono + AGAIN_MS;
-	struct seg_recovery facts = {.wall_ms = seg_wall_ms()};
+	struct seg_recovery facts = {.wall_ms = seg_wall_ms(), .knows_input_high = true};
 	enum seg_rc rc = ask_group(w, lane, &facts.group, err);
 	if (!rc)
 		rc = ask_logs(w, lane, &facts, err);

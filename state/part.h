@@ -69,6 +69,8 @@ struct seg_recovery {
 	int64_t wall_ms;
 	int64_t changelog_low, changelog_high; /* read_uncommitted watermarks, captured after the group's offsets */
 	int64_t input_low[SEG_SOURCES];	       /* log starts; -1: source not read */
+	bool knows_input_high;
+	int64_t input_high[SEG_SOURCES]; /* log ends, read_uncommitted: a cut beyond them is of another log */
 };
 
 /* True: what is in memory is still right (same seq, nothing touched): no recovery is needed, resume at seg_part_next(). */

@@ -5,6 +5,7 @@
  * "cut", the newest cut it knew. Everything else comes from Kafka.
  */
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -340,6 +341,22 @@ static enum seg_rc begin_rereading(struct seg_part *part, struct seg_error *err)
 	return SEG_OK;
 }
 
+/* Positions past the end of a log are those of a topic that was made anew since. */
+static enum seg_rc check_within(const struct seg_part *part, struct seg_error *err)
+{
+	for (int s = 0; part->facts.knows_input_high && s < SEG_SOURCES; s++) {
+		if (part->facts.input_low[s] < 0 || part->cut.next[s] <= part->facts.input_high[s])
+			continue;
+		return seg_error_set(
+			err, SEG_INVALID,
+			"source %s was read to offset %" PRId64 ", but its log ends at %" PRId64
+			": has the topic been made anew? Give the application a new name (`app`), or restore "
+			"the topic",
+			seg_source_names[s], part->cut.next[s], part->facts.input_high[s]);
+	}
+	return SEG_OK;
+}
+
 enum seg_rc seg_part_taken(struct seg_part *part, int64_t ret_from[SEG_SOURCES], int64_t ret_to[SEG_SOURCES],
 			   bool *ret_warn, struct seg_error *err)
 {
@@ -349,7 +366,9 @@ enum seg_rc seg_part_taken(struct seg_part *part, int64_t ret_from[SEG_SOURCES],
 	rc = check_group(part, ret_warn, err);
 	if (rc == SEG_OK && part->took_cut) {
 		plan_rereading(part);
-		rc = check_identity(part, rereads_any(part), err);
+		rc = check_within(part, err);
+		if (rc == SEG_OK)
+			rc = check_identity(part, rereads_any(part), err);
 		for (int s = 0; rc == SEG_OK && s < SEG_SOURCES; s++)
 			rc = check_reach(part, (enum seg_source)s, part->reread_at[s], part->reread_to[s], err);
 		if (rc == SEG_OK)
