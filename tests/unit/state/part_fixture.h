@@ -24,6 +24,7 @@ struct fixture {
 	int64_t cut_offset;
 	int64_t wall_ms;
 	int64_t sum; /* of contributions' first values, through the hook */
+	int64_t input_end; /* of all sources' logs, told to a recovery that must stop; 0: not told */
 };
 
 static inline enum seg_rc fixture_follow(void *ctx, const struct seg_contribution *c, int sign, struct seg_error *err)

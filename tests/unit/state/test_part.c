@@ -249,6 +249,9 @@ static void assert_stops(struct fixture *f, const int64_t low[SEG_SOURCES], cons
 	bool warn;
 
 	memcpy(facts.input_low, low, sizeof facts.input_low);
+	facts.knows_input_high = f->input_end > 0;
+	for (int s = 0; s < SEG_SOURCES; s++)
+		facts.input_high[s] = f->input_end;
 	assert_ok(seg_part_recover(f->part, &facts, &at, NULL, &err));
 	for (size_t i = 0; i < f->len - f->lost; i++)
 		assert_ok(seg_part_take(f->part, f->log[i].key, f->log[i].value, (int64_t)i, &err));
@@ -265,6 +268,9 @@ static void test_recovery_stops_when_something_is_wrong(void **state)
 	bool warn = false;
 
 	leave_uncleanly(f);
+	f->input_end = 1; /* the topic was made anew, and is shorter than what was read of it */
+	assert_stops(f, low, "its log ends at 1");
+	f->input_end = 0;
 	f->group.seq++;
 	assert_stops(f, low, "are not those of the newest cut");
 	f->group.seq--;
