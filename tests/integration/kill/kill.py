@@ -7,6 +7,8 @@ sys.path.insert(0, os.path.join(os.environ["SEG_SOURCE_DIR"], "tests", "support"
 from daemon_run import Job, expect  # noqa: E402
 import kill_run  # noqa: E402
 
+# How soon a restart commits is the soak's to judge, on a machine of its own; here only that it does.
+SLACK_S = 40
 KILLS, EVENTS, BEFORE, CUSTOMERS, TARGET_S, FIT_S = 10, 60000, 8000, 2000, 2, 30
 # Small commits, so that each kill has some before and after it, and short cycles, so that it falls into one.
 SETTINGS = {"features": "full", "segmenter": {"k": 5, "min_customers": 500}, "commit": {"max_events": 150},
@@ -20,7 +22,8 @@ def main():
         job.create_topics()
         kill_run.warm_up(job, *STREAM, upto=BEFORE, fit_s=FIT_S)
         ends, rounds = job.ends(), []
-        for round_ in kill_run.kill_rounds(job, ends, KILLS, TARGET_S, seed=5, share=(0, .03)):
+        for round_ in kill_run.kill_rounds(job, ends, KILLS, TARGET_S, seed=5, share=(0, .03),
+                                           slack_s=SLACK_S):
             rounds.append(round_)
             if len(rounds) in (3, 7):
                 rounds.append(kill_run.Round(0))
