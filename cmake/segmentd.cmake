@@ -48,7 +48,7 @@ target_include_directories(seg_options INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_
 target_compile_definitions(seg_options INTERFACE _GNU_SOURCE SEG_VERSION="${PROJECT_VERSION}")
 target_compile_options(seg_options INTERFACE
 	-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla
-	-Wswitch-enum -Wformat=2 -Wundef -Wno-format-truncation -fno-common -fno-math-errno -ffp-contract=off -fvisibility=hidden)
+	-Wswitch-enum -Wformat=2 -Wundef $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation> -fno-common -fno-math-errno -ffp-contract=off -fvisibility=hidden)
 target_link_libraries(seg_options INTERFACE m)
 if(SEG_WERROR)
 	target_compile_options(seg_options INTERFACE -Werror)

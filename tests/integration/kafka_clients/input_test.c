@@ -55,6 +55,43 @@ static void test_nothing_before_resume_then_exactly_from_there(void **state)
 	member_close(m);
 }
 
+/* Rewind of a running partition of 5010 records, as after an abort; twice in a row; and forward. */
+static void check_seek_while_running(struct member *m)
+{
+	struct seg_position p = {.topic = 0, .partition = 0, .offset = 4000};
+
+	m->records = m->eofs = 0;
+	assert_rc(SEG_OK, seg_kafka_input_seek(m->in, &p, 1, &last_error));
+	p.offset = 10;
+	assert_rc(SEG_OK, seg_kafka_input_seek(m->in, &p, 1, &last_error));
+	assert_int_equal(seg_kafka_input_position(m->in, 0, 0), 10);
+	member_until(m, m->eofs == 1);
+	assert_int_equal(m->records, 5000);
+	expect_offsets(m, 0, 10, 5000);
+	m->records = m->eofs = 0;
+	p.offset = 5009;
+	assert_rc(SEG_OK, seg_kafka_input_seek(m->in, &p, 1, &last_error));
+	member_until(m, m->eofs == 1);
+	assert_int_equal(m->records, 1);
+}
+
+/* Seek while paused, then resume where that was. Resuming one that runs changes nothing but by its offset. */
+static void check_seek_while_paused(struct member *m)
+{
+	struct seg_position p = {.topic = 0, .partition = 0, .offset = 5009};
+
+	seg_kafka_input_release(m->in);
+	assert_rc(SEG_OK, seg_kafka_input_pause(m->in, &p, 1, &last_error));
+	p.offset = 5000;
+	assert_rc(SEG_OK, seg_kafka_input_seek(m->in, &p, 1, &last_error));
+	expect_quiet(m);
+	member_resume(m, 0, 0, -1);
+	member_until(m, m->eofs == 1);
+	assert_int_equal(m->records, 10);
+	member_resume(m, 0, 0, -1);
+	expect_quiet(m);
+}
+
 static void test_pause_seek_and_resume_keep_positions(void **state)
 {
 	struct seg_position p = {.topic = 0, .partition = 0, .offset = 10};
@@ -88,34 +125,9 @@ static void test_pause_seek_and_resume_keep_positions(void **state)
 	expect_offsets(m, 0, next, 5010 - (size_t)next);
 	assert_int_equal(m->records, 5010 - next);
 
-	/* Rewind of a running partition, as after an abort; twice in a row; and forward. */
+	check_seek_while_running(m);
 	m->records = m->eofs = 0;
-	p.offset = 4000;
-	assert_rc(SEG_OK, seg_kafka_input_seek(m->in, &p, 1, &last_error));
-	p.offset = 10;
-	assert_rc(SEG_OK, seg_kafka_input_seek(m->in, &p, 1, &last_error));
-	assert_int_equal(seg_kafka_input_position(m->in, 0, 0), 10);
-	member_until(m, m->eofs == 1);
-	assert_int_equal(m->records, 5000);
-	expect_offsets(m, 0, 10, 5000);
-	m->records = m->eofs = 0;
-	p.offset = 5009;
-	assert_rc(SEG_OK, seg_kafka_input_seek(m->in, &p, 1, &last_error));
-	member_until(m, m->eofs == 1);
-	assert_int_equal(m->records, 1);
-
-	/* Seek while paused, then resume where that was. Resuming one that runs changes nothing but by its offset. */
-	m->records = m->eofs = 0;
-	seg_kafka_input_release(m->in);
-	assert_rc(SEG_OK, seg_kafka_input_pause(m->in, &p, 1, &last_error));
-	p.offset = 5000;
-	assert_rc(SEG_OK, seg_kafka_input_seek(m->in, &p, 1, &last_error));
-	expect_quiet(m);
-	member_resume(m, 0, 0, -1);
-	member_until(m, m->eofs == 1);
-	assert_int_equal(m->records, 10);
-	member_resume(m, 0, 0, -1);
-	expect_quiet(m);
+	check_seek_while_paused(m);
 
 	p.partition = 1;
 	assert_rc(SEG_INVALID, seg_kafka_input_seek(m->in, &p, 1, &last_error));
