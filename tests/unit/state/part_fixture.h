@@ -23,7 +23,7 @@ struct fixture {
 	struct seg_group group; /* as committed */
 	int64_t cut_offset;
 	int64_t wall_ms;
-	int64_t sum; /* of contributions' first values, through the hook */
+	int64_t sum;	   /* of contributions' first values, through the hook */
 	int64_t input_end; /* of all sources' logs, told to a recovery that must stop; 0: not told */
 };
 
