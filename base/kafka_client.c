@@ -67,12 +67,8 @@ static const char *const reserved[] = {
 	"transactional.id",
 };
 
-static void log_cb(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+static void log_to(enum seg_log_level to, const rd_kafka_t *rk, const char *facility, const char *text)
 {
-	enum seg_log_level to = level <= LOG_LEVEL_ERROR  ? SEG_LOG_ERROR
-				: level <= LOG_LEVEL_WARN ? SEG_LOG_WARN
-				: level <= LOG_LEVEL_INFO ? SEG_LOG_INFO
-							  : SEG_LOG_DEBUG;
 	char clean[700];
 	size_t n = 0;
 
@@ -80,6 +76,26 @@ static void log_cb(const rd_kafka_t *rk, int level, const char *facility, const 
 		clean[n] = text[n] == '"' ? '\'' : (unsigned char)text[n] < 0x20 ? ' ' : text[n];
 	clean[n] = 0;
 	seg_log(to, "kafka", "client=%s facility=%s text=\"%s\"", rk ? rd_kafka_name(rk) : "-", facility, clean);
+}
+
+static void log_cb(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	enum seg_log_level to = level <= LOG_LEVEL_ERROR  ? SEG_LOG_ERROR
+				: level <= LOG_LEVEL_WARN ? SEG_LOG_WARN
+				: level <= LOG_LEVEL_INFO ? SEG_LOG_INFO
+							  : SEG_LOG_DEBUG;
+	log_to(to, rk, facility, text);
+}
+
+static void quiet_log_cb(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	(void)level;
+	log_to(SEG_LOG_DEBUG, rk, facility, text);
+}
+
+void seg_kafka_conf_quiet(rd_kafka_conf_t *conf)
+{
+	rd_kafka_conf_set_log_cb(conf, quiet_log_cb);
 }
 
 /*

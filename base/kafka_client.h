@@ -37,6 +37,9 @@ SEG_MUST_CHECK enum seg_rc seg_kafka_conf(const struct seg_kafka_client *client,
 					  const struct seg_kafka_setting *own, size_t own_len, rd_kafka_conf_t **ret,
 					  struct seg_error *err);
 
+/* What the library logs of this handle goes to debug: for those whose failures the caller tells in one line. */
+void seg_kafka_conf_quiet(rd_kafka_conf_t *conf);
+
 /* Checks the pass-through settings alone, e.g. when the configuration is loaded. */
 SEG_MUST_CHECK enum seg_rc seg_kafka_client_check(const struct seg_kafka_client *client, struct seg_error *err);
 

@@ -19,6 +19,7 @@ enum seg_rc seg_admin_open(const struct seg_kafka_client *client, int timeout_ms
 
 	if ((rc = seg_kafka_conf(client, true, own, sizeof own / sizeof *own, &conf, err)))
 		return rc;
+	seg_kafka_conf_quiet(conf); /* a broker that is not there would be told again and again */
 	if (!(a = calloc(1, sizeof *a))) {
 		rd_kafka_conf_destroy(conf);
 		return seg_error_set(err, SEG_NO_MEMORY, "no memory for a Kafka client");
