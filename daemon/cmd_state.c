@@ -8,12 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consumers/kafka_input.h"
 #include "daemon/about.h"
 #include "daemon/command.h"
 #include "daemon/event_id.h"
 #include "daemon/state_stores.h"
-#include "daemon/topic_specs.h"
+#include "daemon/verify.h"
 #include "segmenter/catalogue.h"
 #include "state/codec.h"
 
@@ -193,83 +192,14 @@ static enum seg_rc print_dump(struct seg_state_store *at, void *ctx, struct seg_
 /* ---- verify ---- */
 
 struct verify {
-	const struct seg_config *config; /* NULL: Kafka is not asked */
-	struct seg_kafka_input *input;
-	const char *topics[SEG_SOURCES];
-	enum seg_source source_of[SEG_SOURCES];
-	size_t topics_len;
+	struct seg_verify *with;
 	bool failed;
 };
-
-static enum seg_rc compare_with_group(struct verify *v, struct seg_state_store *at, struct seg_error *err)
-{
-	struct seg_position list[SEG_SOURCES];
-	for (size_t i = 0; i < v->topics_len; i++)
-		list[i] = (struct seg_position){.topic = (uint32_t)i, .partition = at->partition, .offset = -1};
-	enum seg_rc rc = seg_kafka_input_committed(v->input, list, v->topics_len, 10000, err);
-	if (rc)
-		return rc;
-	bool same = at->has_cut;
-	for (size_t i = 0; i < v->topics_len && same; i++) {
-		same = list[i].offset == at->cut.next[v->source_of[i]] ||
-		       (list[i].offset < 0 && at->cut.next[v->source_of[i]] < 0);
-		if (list[i].has_seq)
-			same = same && list[i].seq == at->cut.seq;
-	}
-	printf("partition %" PRId32 ": the store's cut %s the group's committed offsets\n", at->partition,
-	       same ? "equals" : "is older than, or differs from,");
-	/* An older cut is what a crash leaves; recovery reads the rest from Kafka. */
-	return SEG_OK;
-}
-
-static enum seg_rc verify_profile(void *ctx, const struct seg_profile *p, struct seg_error *err)
-{
-	(void)ctx;
-	(void)p;
-	(void)err;
-	return SEG_OK;
-}
 
 static enum seg_rc print_verify(struct seg_state_store *at, void *ctx, struct seg_error *err)
 {
 	struct verify *v = ctx;
-	uint64_t profiles = 0;
-	enum seg_rc rc = seg_store_verify(at->store, &profiles, err);
-	if (!rc)
-		rc = seg_state_each(at, verify_profile, NULL, err); /* decodes each: checksums of the records */
-	if (rc) {
-		printf("partition %" PRId32 ": FAILED: %s\n", at->partition, err->text);
-		v->failed = true;
-		return rc == SEG_CORRUPT ? SEG_OK : rc;
-	}
-	printf("partition %" PRId32 ": %" PRIu64 " profiles, all checksums right%s\n", at->partition, profiles,
-	       at->whole ? "" : " (the last checkpoint was not whole)");
-	return v->config ? compare_with_group(v, at, err) : SEG_OK;
-}
-
-static enum seg_rc open_group(struct verify *v, struct seg_error *err)
-{
-	struct seg_kafka_client client;
-	struct seg_kafka_setting *settings;
-	if (!seg_client_of(v->config, &client, &settings))
-		return seg_error_set(err, SEG_NO_MEMORY, "out of memory");
-	for (int s = 0; s < SEG_SOURCES; s++) {
-		if (!v->config->sources[s].read)
-			continue;
-		v->source_of[v->topics_len] = (enum seg_source)s;
-		v->topics[v->topics_len++] = v->config->sources[s].topic;
-	}
-	/* Never subscribed: it only asks for what the group has committed. */
-	struct seg_kafka_input_options options = {
-		.client = client,
-		.group = v->config->group,
-		.instance_id = "segmentd-state-verify",
-		.topics = v->topics,
-		.topics_len = v->topics_len,
-	};
-	enum seg_rc rc = seg_kafka_input_open(&options, &v->input, err);
-	free(settings);
-	return rc;
+	return seg_verify_store(v->with, at, stdout, &v->failed, err);
 }
 
 static int verify(const struct seg_args *args, const char *data)
@@ -277,20 +207,18 @@ static int verify(const struct seg_args *args, const char *data)
 	struct verify v = {0};
 	struct seg_error err = {0};
 	struct seg_config *config = NULL;
-	enum seg_rc rc = SEG_OK;
 	if (seg_args_has(args, "config")) {
 		config = seg_args_config(args);
 		if (!config)
 			return SEG_EXIT_FAILED;
-		v.config = config;
-		rc = open_group(&v, &err);
 	}
+	enum seg_rc rc = seg_verify_open(config, &v.with, &err);
 	if (!rc)
 		rc = seg_state_for_each_store(data, print_verify, &v, &err);
 	if (!rc && !config)
-		printf("Kafka was not asked: give --config FILE to compare with the group's offsets\n");
+		printf("Kafka was not asked: give --config FILE to compare with the group's offsets and the sums\n");
 	int code = rc ? seg_failed(args, &err) : v.failed ? SEG_EXIT_FAILED : SEG_EXIT_DONE;
-	seg_kafka_input_close(v.input, 5000);
+	seg_verify_close(v.with);
 	seg_config_free(config);
 	return code;
 }

@@ -353,14 +353,24 @@ static bool bucket_equal(const struct seg_sum_bucket *a, const struct seg_sum_bu
 	return true;
 }
 
+static bool stands_before(const struct seg_sum_bucket *a, const struct seg_sum_bucket *b)
+{
+	return a->basis != b->basis ? a->basis < b->basis : a->cluster < b->cluster;
+}
+
+const struct seg_sum_bucket *seg_sums_difference(const struct seg_sums *a, const struct seg_sums *b)
+{
+	size_t i = 0;
+
+	for (; i < a->len && i < b->len; i++)
+		if (!bucket_equal(a->buckets[i], b->buckets[i]))
+			return stands_before(b->buckets[i], a->buckets[i]) ? b->buckets[i] : a->buckets[i];
+	return i < a->len ? a->buckets[i] : i < b->len ? b->buckets[i] : NULL;
+}
+
 bool seg_sums_equal(const struct seg_sums *a, const struct seg_sums *b)
 {
-	if (a->len != b->len)
-		return false;
-	for (size_t i = 0; i < a->len; i++)
-		if (!bucket_equal(a->buckets[i], b->buckets[i]))
-			return false;
-	return true;
+	return !seg_sums_difference(a, b);
 }
 
 bool seg_sums_any_changed(const struct seg_sums *s)

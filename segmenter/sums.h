@@ -54,6 +54,8 @@ enum seg_rc seg_sums_add(struct seg_sums *total, const struct seg_sums *part, st
 
 /* The same buckets with the same sums; histograms are compared where both have them. */
 bool seg_sums_equal(const struct seg_sums *a, const struct seg_sums *b);
+/* The first bucket that is not equal, or that only one has (of that one); NULL: they are equal. */
+const struct seg_sum_bucket *seg_sums_difference(const struct seg_sums *a, const struct seg_sums *b);
 bool seg_sums_any_changed(const struct seg_sums *s);
 
 size_t seg_sums_len(const struct seg_sums *s);

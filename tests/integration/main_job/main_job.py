@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.environ["SEG_SOURCE_DIR"], "tests", "support"))
-from confluent_kafka import Producer  # noqa: E402
+from confluent_kafka import Consumer, Producer, TopicPartition  # noqa: E402
 from confluent_kafka.admin import AdminClient, NewTopic  # noqa: E402
 from daemon_run import INPUTS, SOURCE_DIR, Job, expect  # noqa: E402
 import recount  # noqa: E402
@@ -42,12 +42,24 @@ def check_fails(job, config, *words):
     expect(all("Traceback" not in line and len(line) < 500 for line in lines), f"lines that are not clear: {lines}")
 
 
+def told_once(job, unreachable, address):
+    """Without a broker: one clear line, none of the Kafka library's."""
+    done = job.run("check", "--config", unreachable)
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    expect(done.returncode == 1 and len(failed) == 1 and not done.stderr, f"check: {done}")
+    expect("broker" in failed[0] and address in failed[0] and len(failed[0]) < 500, f"check is not clear: {failed}")
+    done = job.run("topics", "--config", unreachable, "describe")
+    lines = (done.stdout + done.stderr).splitlines()
+    expect(done.returncode == 1 and len(lines) == 1 and "no answer from the brokers" in lines[0], f"topics: {done}")
+
+
 def check_before(job):
     step("check: what is missing or wrong is told, exit 1")
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{nobody.getsockname()[1]}"
-        check_fails(job, job.write_config("unreachable.yaml", kafka={"brokers": address}), "broker", address)
+        unreachable = job.write_config("unreachable.yaml", kafka={"brokers": address})
+        told_once(job, unreachable, address)
     check_fails(job, job.config, "orders")
     done = job.run("topics", "--config", job.config, "create")
     expect(done.returncode == 1 and "orders" in done.stdout + done.stderr, f"create without inputs: {done}")
@@ -179,6 +191,61 @@ def rebuild(job):
     expect(start["1"] == 0 and start["0"] > 0, f"changelog read from {start}, wanted 0 for partition 1 alone")
 
 
+def verify(job, code, *lines, config=None):
+    """Lines: what some line says, all words of it."""
+    done = job.run("state", "--data", job.data_dir, "--config", config or job.config, "verify")
+    expect(done.returncode == code, f"state verify ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    for words in lines:
+        expect(any(all(word in line for word in words) for line in done.stdout.splitlines()),
+               f"no line tells {words}:\n{done.stdout}{done.stderr}")
+
+
+def verify_is_right(job):
+    step("state verify: checksums, offsets and sums are right, exit 0")
+    verify(job, 0, *[(f"partition {p}:", "sums equal the recount") for p in range(job.partitions)],
+           *[(f"partition {p}:", "equals the group's committed offsets") for p in range(job.partitions)])
+
+
+def commit_as(job, group, positions):
+    """Offsets of a group that nobody is in: ours keeps its static members for a while."""
+    consumer = Consumer({"bootstrap.servers": job.kafka.brokers, "group.id": group})
+    consumer.commit(offsets=[TopicPartition(*place, offset) for place, offset in positions.items()], asynchronous=False)
+    consumer.close()
+
+
+def verify_standing(job):
+    step("state verify: no offsets and an older store are said, one that is ahead is found, exit 1")
+    config, positions, place = job.write_config("other.yaml", group="other"), job.positions(), ("web-events", 0)
+    verify(job, 0, ("partition 0:", "other has no committed offsets"), ("partition 0: sums not compared",), config=config)
+    commit_as(job, "other", positions)
+    verify(job, 0, ("partition 0:", "equals"), ("partition 0: sums equal",), config=config)
+    commit_as(job, "other", {**positions, place: positions[place] - 1})
+    verify(job, 1, ("partition 0: FAILED", "ahead", "web-events", f"{positions[place]} against {positions[place] - 1}"),
+           ("partition 1: sums equal",), config=config)
+    commit_as(job, "other", {**positions, place: positions[place] + 1})
+    verify(job, 0, ("partition 0:", "older than the group's"), ("partition 0: sums not compared",), config=config)
+
+
+def verify_finds(job, world):
+    """Partition 0's piece of a cluster becomes what partition 1 has of it."""
+    step("state verify: doctored sums are found, exit 1")
+    cluster = next(key.split("/")[2] for key, value in sorted(world.sums.items())
+                   if value and key.startswith("sums/1/") and world.sums.get("sums/0/" + key.split("/")[2]))
+    producer = Producer({"bootstrap.servers": job.kafka.brokers})
+
+    def send(key, value):
+        producer.produce(f"{job.app}-model-sums", key=key, value=value, partition=0)
+        expect(producer.flush(30) == 0, "a doctored record was not taken")
+
+    send(f"sums/0/{cluster}", world.sums[f"sums/1/{cluster}"])
+    verify(job, 1, ("partition 0: FAILED", f"cluster {cluster} ", "no closing record"), ("partition 1: sums equal",))
+    send("sums/0", world.sums["sums/0"])
+    verify(job, 1, ("partition 0: FAILED", "sums differ", f"cluster {cluster} "), ("partition 1: sums equal",))
+    send(f"sums/0/{cluster}", world.sums[f"sums/0/{cluster}"])
+    send("sums/0", world.sums["sums/0"])
+    verify_is_right(job)
+
+
 def main():
     with Job(settings=SETTINGS) as job:
         check_before(job)
@@ -191,6 +258,7 @@ def main():
         told = {reason for reason, _, _ in world.recount.refused.values()}
         expect(BY_HAND <= told, f"records by hand that were not refused: {BY_HAND - told}")
         expect(len(world.changes) > CUSTOMERS / 2, f"only {len(world.changes)} changes")
+        verify_is_right(job)
         restart(job)
         job.generate(*STREAM, "--from", FIRST_EVENTS)
         job.wait_drained(60)
@@ -199,7 +267,8 @@ def main():
         expect(reasons["first"] > 0 and reasons["behaviour"] > 0, f"no customer moved by behaviour: {reasons}")
         rebuild(job)
         step(f"stopped cleanly in {job.stop():.1f} s")
-        job.judge()
+        verify_finds(job, job.judge())
+        verify_standing(job)
     print("main job: passed")
 
 

@@ -310,11 +310,40 @@ static void test_close_round_trip(void **state)
 	seg_buf_release(&out);
 }
 
+/* The first bucket, by basis and cluster, that differs or that one side lacks. */
+static void test_difference_is_the_first_bucket(void **state)
+{
+	struct seg_sums *a = seg_sums_new(), *b = seg_sums_new();
+	const int32_t one[] = {7, 8}, other[] = {9, 8};
+	struct seg_contribution c2 = {.basis = 1, .cluster = 2, .len = 2, .values = (int32_t *)one};
+	struct seg_contribution c3 = {.basis = 1, .cluster = 3, .len = 2, .values = (int32_t *)one};
+	struct seg_contribution d3 = {.basis = 1, .cluster = 3, .len = 2, .values = (int32_t *)other};
+	(void)state;
+
+	assert_null(seg_sums_difference(a, b));
+	assert_ok(seg_sums_change(a, NULL, &c3, 1, NULL));
+	assert_int_equal(seg_sums_difference(a, b)->cluster, 3);
+	assert_int_equal(seg_sums_difference(b, a)->cluster, 3);
+	assert_ok(seg_sums_change(b, NULL, &d3, 1, NULL));
+	assert_int_equal(seg_sums_difference(a, b)->cluster, 3);
+	assert_ok(seg_sums_change(b, NULL, &c2, 1, NULL));
+	assert_int_equal(seg_sums_difference(a, b)->cluster, 2);
+	assert_int_equal(seg_sums_difference(b, a)->cluster, 2);
+	assert_ok(seg_sums_change(a, NULL, &c2, 1, NULL));
+	assert_ok(seg_sums_change(b, NULL, &d3, -1, NULL));
+	assert_int_equal(seg_sums_difference(a, b)->cluster, 3);
+	assert_ok(seg_sums_change(b, NULL, &c3, 1, NULL));
+	assert_null(seg_sums_difference(a, b));
+	seg_sums_free(a);
+	seg_sums_free(b);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_change_counts_exactly),
+		cmocka_unit_test(test_difference_is_the_first_bucket),
 		TEST(test_change_refuses_what_is_not_in_it),
 		TEST(test_bucket_goes_with_its_last_customer),
 		TEST(test_old_basis_shrinks_without_its_grid),
