@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Wrong keys stop one source: it is told in log, status, metrics and readiness, and the others go on. And a spare instance."""
+"""Wrong keys stop one source: log, status, metrics and readiness tell it, the others go on. And a spare instance."""
 import json
 import os
 import signal
@@ -38,7 +38,8 @@ class Feed:
         """One record; a wrong one has another customer's id as key."""
         self.made += 1
         customer = f"c{self.made % 97}"
-        value = self.reader.encode(source, {"event_id": f"e{self.made}", "customer_id": customer, "event_time": at_ms, **fields})
+        value = self.reader.encode(source, {"event_id": f"e{self.made}", "customer_id": customer, "event_time": at_ms,
+                                            **fields})
         key = (customer if right else "somebody-else").encode()
         self.producer.produce(topic, key=key, value=value, partition=recount.partition_of(key, self.job.partitions),
                               timestamp=at_ms)
