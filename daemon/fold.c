@@ -15,7 +15,7 @@ enum { MODEL_MAX = 4 * 1024 * 1024, KEY_MAX = 64 };
 
 struct seg_fold {
 	struct seg_fold_options options;
-	struct seg_learner *learner;
+	struct seg_learner *learner = NULL;
 	struct seg_learner_news news; /* waits for its commit; the learner's until the next tick */
 	bool waiting, sealed;
 	struct seg_model *model; /* counted */
@@ -147,7 +147,7 @@ void seg_fold_free(struct seg_fold *fold)
 
 enum seg_rc seg_fold_begin(struct seg_fold *fold, struct seg_model *current, struct seg_error *err)
 {
-	struct seg_learner *learner;
+	struct seg_learner *learner = NULL;
 	abandon_refit(fold);
 	/* A new one: what the old one made may never have been published. */
 	enum seg_rc rc = new_learner(fold->options.config, &learner, err);

@@ -40,7 +40,8 @@ static void print_headers(FILE *out)
 		SEG_DLQ_HEADER_TABLE(X)
 #undef X
 	};
-	fprintf(out, "\n## Headers of dead letters\n\nThe value is the refused record's, untouched, and its own headers come "
+	fprintf(out, "\n## Headers of dead letters\n\nThe value is the refused record's, untouched, and its own "
+		     "headers come "
 		     "first.\n\n| header | value |\n|---|---|\n");
 	for (int h = 0; h < SEG_DLQ_HEADERS; h++)
 		fprintf(out, "| `%s` | %s |\n", seg_dlq_header_names[h], texts[h]);
