@@ -15,7 +15,7 @@ enum { MODEL_MAX = 4 * 1024 * 1024, KEY_MAX = 64 };
 
 struct seg_fold {
 	struct seg_fold_options options;
-	struct seg_learner *learner = NULL;
+	struct seg_learner *learner;
 	struct seg_learner_news news; /* waits for its commit; the learner's until the next tick */
 	bool waiting, sealed;
 	struct seg_model *model; /* counted */

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -440,6 +441,7 @@ static enum seg_rc check_creatable(const struct admin_plan *p, const struct seg_
 {
 	char missing[300] = "";
 
+	assert(p->infos || len == 0);
 	for (size_t i = 0; i < len; i++) {
 		size_t at = strlen(missing);
 

@@ -267,7 +267,7 @@ enum seg_rc seg_sums_change(struct seg_sums *s, const struct seg_basis *basis, c
 		}
 	}
 	apply(b, c, 1);
-	return SEG_OK;
+	return SEG_OK; /* NOLINT(clang-analyzer-unix.Malloc): the sums own the bucket now */
 }
 
 static bool add_feature(struct seg_sum_feature *to, const struct seg_sum_feature *from, bool binned)
@@ -308,7 +308,7 @@ static enum seg_rc add_new(struct seg_sums *total, const struct seg_sum_bucket *
 	rc = seg_sums_insert(total, b, err);
 	if (rc)
 		seg_sum_bucket_free(b);
-	return rc;
+	return rc; /* NOLINT(clang-analyzer-unix.Malloc): the sums own the bucket now */
 }
 
 enum seg_rc seg_sums_add(struct seg_sums *total, const struct seg_sums *part, struct seg_error *err)
