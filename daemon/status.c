@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "daemon/report_json.h"
 
 /* A worker that has not moved for this long hangs: longer than a broker's slowest answer that is still one. */
 static const int64_t WATCHDOG_MS = 120000;
@@ -181,44 +182,6 @@ static json_t *sources_json(const struct seg_config *config, const struct all *a
 	return list;
 }
 
-static json_t *segments_json(const struct seg_model *m)
-{
-	json_t *list = json_array();
-	for (uint32_t i = 0; m && i < m->segments_len; i++) {
-		const struct seg_segment *seg = &m->segments[i];
-		char id[32];
-		if (seg->state != SEG_SEGMENT_ACTIVE)
-			continue;
-		snprintf(id, sizeof(id), "s%" PRIu64, seg->cluster);
-		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:f}", "segment_id", id, "name",
-						      seg_model_segment_name(m, seg->cluster), "customers",
-						      (json_int_t)seg->customers, "share",
-						      isfinite(seg->share) ? seg->share : 0.0));
-	}
-	return list;
-}
-
-static json_t *reasons_json(const struct seg_worker_status *t)
-{
-	json_t *o = json_object();
-	for (int r = 0; r < SEG_REASONS; r++) {
-		if (t->counts.changes[r] > 0)
-			json_object_set_new(o, seg_reason_names[r], json_integer((json_int_t)t->counts.changes[r]));
-	}
-	return o;
-}
-
-static json_t *dead_letters_json(const struct seg_worker_status *t)
-{
-	json_t *o = json_object();
-	for (int r = 1; r < SEG_REFUSALS; r++) {
-		if (t->dead_letters[r] > 0)
-			json_object_set_new(o, seg_refusal_code((enum seg_refusal)r),
-					    json_integer((json_int_t)t->dead_letters[r]));
-	}
-	return o;
-}
-
 static json_t *recent_json(struct seg_recent *recent)
 {
 	json_t *list = json_array();
@@ -275,16 +238,16 @@ static json_t *build(struct seg_server *s, const struct all *a, const struct seg
 	json_object_set_new(o, "stream_time_ms", stream_ms == SEG_NO_TIME ? json_null() : json_integer(stream_ms));
 	json_object_set_new(o, "model_version", json_integer((json_int_t)seg_model_version(m)));
 	json_object_set_new(o, "customers", json_integer((json_int_t)customers));
-	json_object_set_new(o, "segments", segments_json(m));
+	json_object_set_new(o, "segments", seg_report_segments(m));
 	json_object_set_new(o, "sources", sources_json(s->config, a));
 	json_object_set_new(o, "workers", workers_json(a));
-	json_object_set_new(o, "dead_letters", dead_letters_json(&t));
+	json_object_set_new(o, "dead_letters", seg_report_dead_letters(t.dead_letters));
 	json_object_set_new(o, "events", json_integer((json_int_t)t.events));
 	json_object_set_new(o, "duplicates", json_integer((json_int_t)t.counts.duplicates));
 	json_object_set_new(o, "late", json_integer((json_int_t)t.counts.late));
 	json_object_set_new(o, "below_dedup_window", json_integer((json_int_t)t.counts.below_window));
 	json_object_set_new(o, "identified", json_integer((json_int_t)t.counts.identified));
-	json_object_set_new(o, "changes_by_reason", reasons_json(&t));
+	json_object_set_new(o, "changes_by_reason", seg_report_changes(t.counts.changes));
 	json_object_set_new(o, "latest_changes", recent_json(s->recent));
 	json_object_set_new(o, "drift", drift_json(s));
 	return o;

@@ -1,0 +1,43 @@
+#include "daemon/report_json.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+json_t *seg_report_segments(const struct seg_model *m)
+{
+	json_t *list = json_array();
+	for (uint32_t i = 0; m && i < m->segments_len; i++) {
+		const struct seg_segment *seg = &m->segments[i];
+		char id[32];
+		if (seg->state != SEG_SEGMENT_ACTIVE)
+			continue;
+		snprintf(id, sizeof(id), "s%" PRIu64, seg->cluster);
+		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:f}", "segment_id", id, "name",
+						      seg_model_segment_name(m, seg->cluster), "customers",
+						      (json_int_t)seg->customers, "share",
+						      isfinite(seg->share) ? seg->share : 0.0));
+	}
+	return list;
+}
+
+json_t *seg_report_changes(const uint64_t changes[SEG_REASONS])
+{
+	json_t *o = json_object();
+	for (int r = 0; r < SEG_REASONS; r++) {
+		if (changes[r] > 0)
+			json_object_set_new(o, seg_reason_names[r], json_integer((json_int_t)changes[r]));
+	}
+	return o;
+}
+
+json_t *seg_report_dead_letters(const uint64_t dead_letters[SEG_REFUSALS])
+{
+	json_t *o = json_object();
+	for (int r = 1; r < SEG_REFUSALS; r++) {
+		if (dead_letters[r] > 0)
+			json_object_set_new(o, seg_refusal_code((enum seg_refusal)r),
+					    json_integer((json_int_t)dead_letters[r]));
+	}
+	return o;
+}
