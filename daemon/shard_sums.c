@@ -60,6 +60,32 @@ static enum seg_rc send_piece(struct seg_shard *shard, uint64_t cluster, bool go
 	return sink->internal(sink->ctx, SEG_INTERNAL_SUMS, 0, key, value, NULL, err);
 }
 
+static bool is_listed(const struct seg_sums_close *close, uint64_t cluster)
+{
+	for (uint32_t i = 0; i < close->clusters_len; i++) {
+		if (close->clusters[i] == cluster)
+			return true;
+	}
+	return false;
+}
+
+/* Clusters of the model, retired ones too, that nobody here is in: an earlier owner may have left a piece. Readers go by
+ * the closing record, so this only keeps the topic clean. */
+static enum seg_rc send_absent(struct seg_shard *shard, struct seg_sums_close *close, const struct seg_sink *sink,
+			       struct seg_error *err)
+{
+	const struct seg_model *m = shard->model;
+	for (uint32_t i = 0; m && i < m->segments_len; i++) {
+		if (is_listed(close, m->segments[i].cluster))
+			continue;
+		enum seg_rc rc = send_piece(shard, m->segments[i].cluster, true, close->sequence, sink, err);
+		if (rc)
+			return rc;
+		close->pieces++;
+	}
+	return SEG_OK;
+}
+
 /* Pieces of the clusters that changed, and the list of all clusters for the closing record. */
 static enum seg_rc send_pieces(struct seg_shard *shard, struct seg_sums_close *close, const struct seg_sink *sink,
 			       struct seg_error *err)
@@ -68,10 +94,8 @@ static enum seg_rc send_pieces(struct seg_shard *shard, struct seg_sums_close *c
 	size_t len = seg_sums_len(shard->sums);
 	for (size_t i = 0; i < len; i++) {
 		uint64_t cluster = seg_sums_at(shard->sums, i)->cluster;
-		bool listed = false, changed = shard->publication.resend;
-		for (uint32_t j = 0; j < close->clusters_len && !listed; j++)
-			listed = close->clusters[j] == cluster;
-		if (listed)
+		bool changed = shard->publication.resend;
+		if (is_listed(close, cluster))
 			continue;
 		close->clusters[close->clusters_len++] = cluster;
 		for (size_t j = i; j < len && !changed; j++)
@@ -84,13 +108,12 @@ static enum seg_rc send_pieces(struct seg_shard *shard, struct seg_sums_close *c
 			return rc;
 		close->pieces++;
 	}
+	if (shard->publication.resend)
+		return send_absent(shard, close, sink, err);
 	const uint64_t *gone;
 	size_t gone_len = seg_sums_gone(shard->sums, &gone);
 	for (size_t i = 0; i < gone_len; i++) {
-		bool back = false;
-		for (uint32_t j = 0; j < close->clusters_len && !back; j++)
-			back = close->clusters[j] == gone[i];
-		if (back)
+		if (is_listed(close, gone[i]))
 			continue;
 		enum seg_rc rc = send_piece(shard, gone[i], true, close->sequence, sink, err);
 		if (rc)
