@@ -143,6 +143,21 @@ uint64_t seg_shard_swept(const struct seg_shard *shard)
 	return shard->scan.sweep_promotion;
 }
 
+void seg_shard_counts_add(struct seg_shard_counts *to, const struct seg_shard_counts *from)
+{
+	for (int r = 0; r < SEG_REASONS; r++)
+		to->changes[r] += from->changes[r];
+	to->suppressed += from->suppressed;
+	to->accepted += from->accepted;
+	to->duplicates += from->duplicates;
+	to->identified += from->identified;
+	to->erased += from->erased;
+	to->evaluated += from->evaluated;
+	to->scanned += from->scanned;
+	to->late += from->late;
+	to->below_window += from->below_window;
+}
+
 void seg_shard_counts(const struct seg_shard *shard, struct seg_shard_counts *ret)
 {
 	struct seg_part_numbers n;

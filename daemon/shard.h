@@ -39,6 +39,9 @@ struct seg_shard_counts {
 	uint64_t scanned;      /* customers looked at by the rolling scan and sweeps */
 };
 
+/* to += from, every counter. */
+void seg_shard_counts_add(struct seg_shard_counts *to, const struct seg_shard_counts *from);
+
 struct seg_shard_options {
 	const struct seg_config *config; /* borrowed until close */
 	struct seg_part_options part;	 /* hook and ctx are the shard's and ignored here */

@@ -70,19 +70,9 @@ static bool all_run(const struct all *a)
 
 static void add(struct seg_worker_status *to, const struct seg_worker_status *from)
 {
-	for (int r = 0; r < SEG_REASONS; r++)
-		to->counts.changes[r] += from->counts.changes[r];
+	seg_shard_counts_add(&to->counts, &from->counts);
 	for (int r = 0; r < SEG_REFUSALS; r++)
 		to->dead_letters[r] += from->dead_letters[r];
-	to->counts.suppressed += from->counts.suppressed;
-	to->counts.accepted += from->counts.accepted;
-	to->counts.duplicates += from->counts.duplicates;
-	to->counts.identified += from->counts.identified;
-	to->counts.erased += from->counts.erased;
-	to->counts.evaluated += from->counts.evaluated;
-	to->counts.scanned += from->counts.scanned;
-	to->counts.late += from->counts.late;
-	to->counts.below_window += from->counts.below_window;
 	to->events += from->events;
 	to->cache_hits += from->cache_hits;
 	to->cache_misses += from->cache_misses;

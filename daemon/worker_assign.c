@@ -115,17 +115,7 @@ static void remember_counts(struct seg_worker *w, const struct seg_lane *lane)
 {
 	struct seg_shard_counts c;
 	seg_shard_counts(lane->shard, &c);
-	for (int r = 0; r < SEG_REASONS; r++)
-		w->past.changes[r] += c.changes[r];
-	w->past.suppressed += c.suppressed;
-	w->past.accepted += c.accepted;
-	w->past.duplicates += c.duplicates;
-	w->past.identified += c.identified;
-	w->past.erased += c.erased;
-	w->past.evaluated += c.evaluated;
-	w->past.scanned += c.scanned;
-	w->past.late += c.late;
-	w->past.below_window += c.below_window;
+	seg_shard_counts_add(&w->past, &c);
 	struct seg_part_numbers n;
 	seg_part_numbers(seg_shard_part(lane->shard), &n);
 	w->past_hits += n.hits;

@@ -12,21 +12,6 @@ enum { LOOK_MS = 250, LAG_MS = 1000, LAG_ASK_MS = 200, QUALITY_MS = 2000, JUDGE_
 
 const char *const seg_worker_state_names[SEG_WORKER_STATES] = {"starting", "running", "stopping", "stopped", "failed"};
 
-static void add_counts(struct seg_shard_counts *to, const struct seg_shard_counts *from)
-{
-	for (int r = 0; r < SEG_REASONS; r++)
-		to->changes[r] += from->changes[r];
-	to->suppressed += from->suppressed;
-	to->accepted += from->accepted;
-	to->duplicates += from->duplicates;
-	to->identified += from->identified;
-	to->erased += from->erased;
-	to->evaluated += from->evaluated;
-	to->scanned += from->scanned;
-	to->late += from->late;
-	to->below_window += from->below_window;
-}
-
 /* The consumer knows the ends of what it fetches; of the others the broker is asked. */
 static bool log_end(struct seg_worker *w, const struct seg_lane *lane, int s, int64_t *ret_low, int64_t *ret_high)
 {
@@ -172,7 +157,7 @@ void seg_worker_look(struct seg_worker *w, const struct seg_now *now, bool alway
 		look_at_lane(w, w->lanes[p], lag, &lanes[len++]);
 		struct seg_shard_counts c;
 		seg_shard_counts(w->lanes[p]->shard, &c);
-		add_counts(&counts, &c);
+		seg_shard_counts_add(&counts, &c);
 		add_numbers(&sums, w->lanes[p]);
 	}
 	look_at_quality(w, now->mono_ms, always);
