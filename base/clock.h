@@ -4,11 +4,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 int64_t seg_wall_ms(void); /* since 1970-01-01 UTC */
 int64_t seg_monotonic_ms(void);
 int64_t seg_monotonic_us(void);
 void seg_sleep_ms(int64_t ms);
+/* ms from now on CLOCK_MONOTONIC, for pthread_cond_clockwait() and its like: a wall clock that is set back in the midst of
+ * a wait must not make it last for hours. */
+struct timespec seg_deadline(int64_t ms);
 
 /* "2011-12-09T12:50:00Z"; ret has at least 25 bytes. Any time zone and locale. */
 void seg_time_format(int64_t ms, char *ret);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 enum { CLIENT_ID_BYTES = 200, LOG_LEVEL_ERROR = 2, LOG_LEVEL_WARN = 4, LOG_LEVEL_INFO = 6 };
@@ -313,14 +314,8 @@ bool seg_kafka_destroy(rd_kafka_t *rk, int timeout_ms)
 		destroy_main(rk);
 		return true;
 	}
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	if (pthread_timedjoin_np(thread, NULL, &until) == 0)
+	until = seg_deadline(timeout_ms);
+	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0)
 		return true;
 	pthread_detach(thread);
 	return false;

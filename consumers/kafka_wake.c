@@ -197,9 +197,8 @@ bool seg_kafka_wake_stop(struct seg_kafka_wake *w, int timeout_ms)
 	atomic_store(&w->stop, true);
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += timeout_ms / 1000 + 1;
-	if (pthread_timedjoin_np(w->thread, NULL, &until) != 0) {
+	until = seg_deadline(timeout_ms);
+	if (pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
 		pthread_detach(w->thread);
 		return false;
 	}

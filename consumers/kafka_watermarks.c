@@ -64,14 +64,8 @@ static bool wait_until(struct seg_kafka_watermarks *w, int64_t until_mono_ms)
 
 	if (left <= 0)
 		return false;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += left / 1000;
-	until.tv_nsec += (long)(left % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	pthread_cond_timedwait(&w->changed, &w->lock, &until);
+	until = seg_deadline(left);
+	pthread_cond_clockwait(&w->changed, &w->lock, CLOCK_MONOTONIC, &until);
 	return true;
 }
 

@@ -116,11 +116,9 @@ static void *sweep(void *ctx)
 
 	pthread_mutex_lock(&h->lock);
 	while (!h->stop) {
-		struct timespec until;
+		struct timespec until = seg_deadline(SWEEP_MS);
 
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += SWEEP_MS / 1000;
-		if (pthread_cond_timedwait(&h->wake, &h->lock, &until) == 0)
+		if (pthread_cond_clockwait(&h->wake, &h->lock, CLOCK_MONOTONIC, &until) == 0)
 			continue;
 		seg_connections_sweep(&h->connections, seg_monotonic_ms(), REQUEST_MS);
 	}
@@ -158,17 +156,13 @@ static bool start_threads(struct seg_http *h, int fd, bool ipv6)
 static struct seg_http *new_http(const struct seg_http_source *source)
 {
 	struct seg_http *h = calloc(1, sizeof(*h));
-	pthread_condattr_t attr;
 
 	if (!h)
 		return NULL;
 	seg_routes_init(&h->routes, source);
 	seg_connections_init(&h->connections);
 	pthread_mutex_init(&h->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&h->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&h->wake, NULL);
 	return h;
 }
 

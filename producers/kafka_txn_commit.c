@@ -8,12 +8,11 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "producers/kafka_txn_impl.h"
 
-enum { FOR_EVER = -1, INIT_STEP_MS = 1000, RETRY_MS = 20, PING_S = 1, LOOKS = 5, ABORT_FLUSH_MS = 1000 };
+enum { FOR_EVER = -1, INIT_STEP_MS = 1000, RETRY_MS = 20, PING_MS = 1000, LOOKS = 5, ABORT_FLUSH_MS = 1000 };
 
 /* Nobody waits: a call that can be tried again is not. */
 static bool left_alone(struct seg_txn *t)
@@ -206,12 +205,10 @@ enum seg_rc txn_thread_start(struct seg_txn *t, struct seg_error *err)
 /* Waits a second at most; true: the job has ended. With the lock. */
 static bool wait_a_second(struct seg_txn *t)
 {
-	struct timespec until;
+	struct timespec until = seg_deadline(PING_MS);
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += PING_S;
 	while (t->job != JOB_NONE) {
-		if (pthread_cond_timedwait(&t->finished, &t->lock, &until) != 0)
+		if (pthread_cond_clockwait(&t->finished, &t->lock, CLOCK_MONOTONIC, &until) != 0)
 			break;
 	}
 	return t->job == JOB_NONE;
