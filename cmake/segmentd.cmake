@@ -4,6 +4,8 @@ option(SEG_WERROR "Warnings are errors" OFF)
 option(SEG_TESTS "Build the tests" ON)
 option(SEG_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 option(SEG_COVERAGE "Instrument for gcov" OFF)
+option(SEG_FAULTS "Crash points and seeded bugs by environment variables (base/fault.h); never for production" OFF)
+option(SEG_FAULT_TWIN "Build a second program, segmentd_fault, with SEG_FAULTS" OFF)
 set(SEG_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined")
 
 find_package(PkgConfig REQUIRED)
@@ -50,6 +52,9 @@ target_compile_options(seg_options INTERFACE
 	-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla
 	-Wswitch-enum -Wformat=2 -Wundef $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation> -fno-common -fno-math-errno -ffp-contract=off -fvisibility=hidden)
 target_link_libraries(seg_options INTERFACE m)
+if(SEG_FAULTS)
+	target_compile_definitions(seg_options INTERFACE SEG_FAULTS SEG_MUTATIONS)
+endif()
 if(SEG_WERROR)
 	target_compile_options(seg_options INTERFACE -Werror)
 endif()

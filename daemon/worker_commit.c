@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 
 enum { BEHIND_MS = 1000 };
@@ -92,6 +93,7 @@ static enum seg_rc committed(struct commit *c, struct seg_error *err)
 {
 	struct seg_worker *w = c->w;
 	enum seg_rc first = SEG_OK;
+	SEG_CRASH_POINT(AFTER_COMMIT);
 	for (int32_t p = 0; p < w->inst->partitions; p++) {
 		struct seg_lane *lane = w->lanes[p];
 		if (!lane || !lane->sealed)
@@ -229,7 +231,9 @@ enum seg_rc seg_worker_commit(struct seg_worker *w, struct seg_error *err)
 		w->recreate = true;
 		goto out;
 	}
+	SEG_CRASH_POINT(BEFORE_PRODUCE);
 	rc = seal(&c, err);
+	SEG_CRASH_POINT(AFTER_PRODUCE);
 	observe(w, SEG_METER_TO_DECISION, c.now.wall_ms);
 	if (!rc && c.offsets_len == 0)
 		rc = seg_error_set(err, SEG_FATAL, "commit without an offset: this is a mistake in the program");

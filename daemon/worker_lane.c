@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 
 enum { ASK_MS = 3000, AGAIN_MS = 200, BATCH = 1000, REPORT_MS = 5000, CLOSE_MS = 5000 };
@@ -207,6 +208,7 @@ static enum seg_rc recovered(struct seg_worker *w, struct seg_lane *lane, struct
 	enum seg_rc rc = seg_part_recovered(seg_shard_part(lane->shard), err);
 	if (rc)
 		return rc;
+	SEG_CRASH_POINT(RECOVERY_DONE);
 	struct seg_now now = seg_worker_now();
 	seg_shard_started(lane->shard, &now);
 	struct seg_part_numbers n;
@@ -262,6 +264,7 @@ static enum seg_rc changelog_read(struct seg_worker *w, struct seg_lane *lane, s
 		seg_log(SEG_LOG_WARN, "group_offsets_gone",
 			"partition=%" PRId32 " text=\"the group's offsets have expired: going on from the last cut\"",
 			lane->partition);
+	SEG_CRASH_POINT(RECOVERY_TAKEN);
 	return begin_inputs(w, lane, err);
 }
 
@@ -301,6 +304,7 @@ static enum seg_rc take_changelog(struct seg_worker *w, struct seg_lane *lane, e
 			return rebuild(w, lane, &why, err);
 		}
 		lane->reread++;
+		SEG_CRASH_POINT(RECOVERY_CHANGELOG);
 	}
 	if (rc)
 		return seg_error_wrap(err, rc, "changelog of partition %" PRId32 ", offset %" PRId64, lane->partition,
@@ -331,6 +335,7 @@ static enum seg_rc take_input(struct seg_worker *w, struct seg_lane *lane, enum 
 	switch (event) {
 	case SEG_STREAM_RECORD:
 		rc = reread_record(w, lane, source, m, err);
+		SEG_CRASH_POINT(RECOVERY_REREAD);
 		break;
 	case SEG_STREAM_EOF:
 		seg_part_reread_position(part, source, m->offset);

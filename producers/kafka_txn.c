@@ -74,6 +74,7 @@ static enum seg_rc make_handle(struct seg_txn *t, const struct seg_txn_options *
 		return rc;
 	rd_kafka_conf_set_opaque(conf, t);
 	rd_kafka_conf_set_dr_msg_cb(conf, delivered_cb);
+	txn_watch_requests(conf);
 	return seg_kafka_new(RD_KAFKA_PRODUCER, conf, &t->rk, err);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "producers/kafka_txn_impl.h"
 
 enum { FOR_EVER = -1, INIT_STEP_MS = 1000, RETRY_MS = 20, PING_MS = 1000, LOOKS = 5, ABORT_FLUSH_MS = 1000 };
@@ -108,6 +109,8 @@ static void do_commit(struct seg_txn *t)
 			failed(t, SEG_RECREATE, "the offsets cannot be sent", e);
 		return;
 	}
+	SEG_CRASH_POINT(AFTER_OFFSETS);
+	SEG_CRASH_POINT(COMMIT_ENTERED);
 	while ((e = rd_kafka_commit_transaction(t->rk, FOR_EVER)) && seg_txn_classify(e) == SEG_RETRY &&
 	       !left_alone(t)) {
 		rd_kafka_error_destroy(e);

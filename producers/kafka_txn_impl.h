@@ -64,6 +64,13 @@ SEG_MUST_CHECK enum seg_rc txn_thread_start(struct seg_txn *t, struct seg_error 
  */
 SEG_MUST_CHECK enum seg_rc txn_run(struct seg_txn *t, enum txn_job job, struct seg_error *err);
 
+#ifdef SEG_FAULTS
+/* For the crash point END_TXN_SENT. */
+void txn_watch_requests(rd_kafka_conf_t *conf);
+#else
+#define txn_watch_requests(conf) ((void)(conf))
+#endif
+
 /* The librdkafka handle and everything else; the thread must have ended (or be the caller). */
 bool txn_free(struct seg_txn *t, int timeout_ms);
 

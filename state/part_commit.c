@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "state/codec.h"
 #include "state/part_internal.h"
 
@@ -264,6 +265,8 @@ static enum seg_rc settle_all(struct seg_part *part, struct seg_error *err)
 		seg_part_clean(part, part->cycle.items[i].entry, true, false);
 	if (part->cycle.runs)
 		part->cycle.logged = part->sealed.logged_to;
+	if (part->cycle.runs && part->cycle.logged > 0 && part->cycle.logged < part->cycle.len)
+		SEG_CRASH_POINT(CYCLE_BETWEEN);
 	return rc;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "state/codec.h"
 #include "state/part_internal.h"
 
@@ -168,6 +169,8 @@ static enum seg_rc write_batch(struct seg_part *part, struct seg_keyed *items, s
 	}
 	if (part->has_cut && seg_batch_len(part->batch) > 0)
 		rc = put_cut(part, &part->cut, err);
+	if (seg_batch_len(part->batch) > 0)
+		SEG_CRASH_POINT(CYCLE_WRITE);
 	if (rc == SEG_OK)
 		rc = seg_batch_write(part->store, part->batch, err);
 	if (rc != SEG_OK)
@@ -203,6 +206,10 @@ enum seg_rc seg_part_write(struct seg_part *part, size_t max, struct seg_error *
 			return rc;
 		c->written += n;
 		max -= n;
+		if (c->written < c->len)
+			SEG_CRASH_POINT(CYCLE_PART_WRITTEN);
+		else
+			SEG_CRASH_POINT(CYCLE_WRITTEN);
 	}
 	return SEG_OK;
 }
@@ -235,5 +242,8 @@ enum seg_rc seg_part_cycle_end(struct seg_part *part, struct seg_error *err)
 	part->cycles++;
 	if (SEG_MUTANT(POS_BEFORE_CUT))
 		return SEG_OK;
-	return seg_part_write_position(part, c->position, c->wall_ms, &part->cut, err);
+	SEG_CRASH_POINT(CYCLE_CUT);
+	enum seg_rc rc = seg_part_write_position(part, c->position, c->wall_ms, &part->cut, err);
+	SEG_CRASH_POINT(CYCLE_POSITION);
+	return rc;
 }

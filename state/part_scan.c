@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/fault.h"
 #include "state/codec.h"
 #include "state/part_internal.h"
 
@@ -183,6 +184,7 @@ static enum seg_rc visit_recount(struct walk *w, struct seg_entry *e, const stru
 
 	(void)e;
 	(void)item;
+	SEG_CRASH_POINT(RECOUNT);
 	if (!o->contribution || p->contribution.basis == 0)
 		return SEG_OK;
 	return o->contribution(o->ctx, &p->contribution, 1, err);

@@ -1,0 +1,112 @@
+/* Only in builds with SEG_FAULTS; see base/fault.h. */
+#include "base/fault.h"
+
+#ifdef SEG_FAULTS
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mutant.h"
+
+static const char *const point_ids[SEG_CRASH_POINTS] = {
+#define X(name, id, text) id,
+	SEG_CRASH_POINT_TABLE(X)
+#undef X
+};
+
+static const char *const mutant_ids[SEG_MUTANTS] = {
+#define X(name, id, text) id,
+	SEG_MUTANT_TABLE(X)
+#undef X
+};
+
+/* Set before any thread but the first runs. */
+static struct {
+	int point; /* -1: none */
+	long n, delay_us;
+} crash = {.point = -1};
+static atomic_long passings;
+
+static void refuse(const char *variable, const char *value, const char *what)
+{
+	fprintf(stderr, "segmentd: %s=%s: %s\n", variable, value, what);
+	exit(2);
+}
+
+static int find(const char *const *ids, int len, const char *id, size_t id_len)
+{
+	for (int i = 0; i < len; i++)
+		if (strlen(ids[i]) == id_len && memcmp(ids[i], id, id_len) == 0)
+			return i;
+	return -1;
+}
+
+static void read_crash(const char *value)
+{
+	const char *colon = strchr(value, ':');
+	char *end = NULL;
+
+	if (!colon)
+		refuse("SEGMENTD_CRASH", value, "wanted is name:n or name:n:delay_us");
+	crash.point = find(point_ids, SEG_CRASH_POINTS, value, (size_t)(colon - value));
+	if (crash.point < 0)
+		refuse("SEGMENTD_CRASH", value, "there is no such crash point, see base/fault.h");
+	crash.n = strtol(colon + 1, &end, 10);
+	if (*end == ':')
+		crash.delay_us = strtol(end + 1, &end, 10);
+	if (*end || crash.n < 1 || crash.delay_us < 0)
+		refuse("SEGMENTD_CRASH", value, "n must be at least 1 and the delay at least 0");
+}
+
+static void read_mutant(const char *value)
+{
+	int mutant = find(mutant_ids, SEG_MUTANTS, value, strlen(value));
+
+	if (mutant < 0)
+		refuse("SEGMENTD_MUTANT", value, "there is no such seeded bug, see base/mutant.h");
+	seg_mutant_now = (enum seg_mutant)mutant;
+}
+
+void seg_faults_begin(void)
+{
+	const char *value = getenv("SEGMENTD_CRASH");
+
+	if (value && *value)
+		read_crash(value);
+	value = getenv("SEGMENTD_MUTANT");
+	if (value && *value)
+		read_mutant(value);
+}
+
+static void *die_later(void *arg)
+{
+	struct timespec delay = {crash.delay_us / 1000000, crash.delay_us % 1000000 * 1000};
+
+	(void)arg;
+	nanosleep(&delay, NULL);
+	kill(getpid(), SIGKILL);
+	return NULL;
+}
+
+void seg_crash_point(enum seg_crash_point point)
+{
+	char line[128];
+	pthread_t thread;
+
+	if ((int)point != crash.point || atomic_fetch_add(&passings, 1) + 1 != crash.n)
+		return;
+	int len = snprintf(line, sizeof line, "crash_point name=%s n=%ld delay_us=%ld\n", point_ids[point], crash.n,
+			   crash.delay_us);
+	if (write(STDERR_FILENO, line, (size_t)len) < 0)
+		abort(); /* a test that cannot see it must not pass */
+	if (crash.delay_us == 0 || pthread_create(&thread, NULL, die_later, NULL) != 0)
+		kill(getpid(), SIGKILL);
+	else
+		pthread_detach(thread);
+}
+#endif
