@@ -1,6 +1,7 @@
 #!/bin/sh
 # Brings what the tests need beside Debian's packages: the Python packages of tests/requirements.txt in a virtual
-# environment, and Kafka's jars by tests/support/kafka/pom.xml, both in the cache folder. Does nothing when all is there.
+# environment, and Kafka's jars by tests/support/kafka/pom.xml, both in the cache folder. `test-deps.sh fault` brings also
+# those of a second version of Kafka (pom-4.xml), which only the fault suite uses. Does nothing when all is there.
 set -eu
 
 root="$(cd "$(dirname "$0")/../.." && pwd)"
@@ -26,9 +27,10 @@ python_packages() {
 	echo "$want" >"$stamp"
 }
 
+# kafka_jars POM FOLDER MEGABYTES
 kafka_jars() {
-	pom="$root/tests/support/kafka/pom.xml"
-	stamp="$cache/kafka/.stamp"
+	pom="$root/tests/support/kafka/$1"
+	stamp="$cache/$2/.stamp"
 	if [ ! -f "$pom" ]; then
 		return
 	fi
@@ -36,12 +38,15 @@ kafka_jars() {
 	if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then
 		return
 	fi
-	echo "Fetching Kafka's jars into $cache/kafka/libs (once, 46 MB)."
-	rm -rf "$cache/kafka"
-	mkdir -p "$cache/kafka/libs"
-	mvn -q -B -f "$pom" dependency:copy-dependencies -DoutputDirectory="$cache/kafka/libs" </dev/null
+	echo "Fetching Kafka's jars into $cache/$2/libs (once, $3 MB)."
+	rm -rf "${cache:?}/$2"
+	mkdir -p "$cache/$2/libs"
+	mvn -q -B -f "$pom" dependency:copy-dependencies -DoutputDirectory="$cache/$2/libs" </dev/null
 	echo "$want" >"$stamp"
 }
 
 python_packages
-kafka_jars
+kafka_jars pom.xml kafka 46
+if [ "${1:-}" = fault ]; then
+	kafka_jars pom-4.xml kafka-4 43
+fi
