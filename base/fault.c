@@ -30,7 +30,11 @@ static struct {
 	int point; /* -1: none */
 	long n, delay_us;
 } crash = {.point = -1};
-static atomic_long passings;
+static struct {
+	int point; /* -1: none */
+	long n, ms;
+} stall = {.point = -1};
+static atomic_long passings, stall_passings;
 
 static void refuse(const char *variable, const char *value, const char *what)
 {
@@ -63,6 +67,21 @@ static void read_crash(const char *value)
 		refuse("SEGMENTD_CRASH", value, "n must be at least 1 and the delay at least 0");
 }
 
+static void read_stall(const char *value)
+{
+	const char *colon = strchr(value, ':');
+	char *end = NULL;
+
+	stall.point = colon ? find(point_ids, SEG_CRASH_POINTS, value, (size_t)(colon - value)) : -1;
+	if (stall.point < 0)
+		refuse("SEGMENTD_STALL", value, "wanted is name:n:ms, with a name of base/fault.h");
+	stall.n = strtol(colon + 1, &end, 10);
+	if (*end == ':')
+		stall.ms = strtol(end + 1, &end, 10);
+	if (*end || stall.n < 1 || stall.ms < 1)
+		refuse("SEGMENTD_STALL", value, "n and the milliseconds must be at least 1");
+}
+
 static void read_mutant(const char *value)
 {
 	int mutant = find(mutant_ids, SEG_MUTANTS, value, strlen(value));
@@ -78,6 +97,9 @@ void seg_faults_begin(void)
 
 	if (value && *value)
 		read_crash(value);
+	value = getenv("SEGMENTD_STALL");
+	if (value && *value)
+		read_stall(value);
 	value = getenv("SEGMENTD_MUTANT");
 	if (value && *value)
 		read_mutant(value);
@@ -93,10 +115,26 @@ static void *die_later(void *arg)
 	return NULL;
 }
 
+static void stall_here(void)
+{
+	struct timespec rest = {stall.ms / 1000, stall.ms % 1000 * 1000000};
+	char line[128];
+	int len =
+		snprintf(line, sizeof line, "stall name=%s n=%ld ms=%ld\n", point_ids[stall.point], stall.n, stall.ms);
+
+	if (write(STDERR_FILENO, line, (size_t)len) < 0)
+		abort();
+	while (nanosleep(&rest, &rest) != 0)
+		;
+}
+
 void seg_crash_point(enum seg_crash_point point)
 {
 	char line[128];
 	pthread_t thread;
+
+	if ((int)point == stall.point && atomic_fetch_add(&stall_passings, 1) + 1 == stall.n)
+		stall_here();
 
 	if ((int)point != crash.point || atomic_fetch_add(&passings, 1) + 1 != crash.n)
 		return;

@@ -5,6 +5,8 @@
  *   SEGMENTD_CRASH=name:n[:delay_us]   the n-th passing (from 1) of the crash point ends the process by SIGKILL, after one
  *                                      line on stderr, "crash_point name=… n=…"; with a delay from another thread, that
  *                                      many microseconds later, so that the kill falls into what comes next
+ *   SEGMENTD_STALL=name:n:ms           the n-th passing of the crash point sleeps that long and goes on, after one line on
+ *                                      stderr, "stall name=… n=…"
  *   SEGMENTD_MUTANT=id                 the seeded bug of base/mutant.h
  *
  * Any thread may pass a crash point.

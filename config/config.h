@@ -122,6 +122,7 @@ struct seg_config {
 	struct {
 		char *brokers;
 		struct seg_config_map client; /* librdkafka settings for all handles */
+		int64_t session_timeout_ms, max_poll_interval_ms, transaction_timeout_ms;
 	} kafka;
 	enum seg_partitioner partitioner;
 	struct {

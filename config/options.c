@@ -152,6 +152,32 @@ const struct seg_option seg_options[] =
 	  .help = "librdkafka settings passed through to every client, e.g. "
 		  "{security.protocol: SASL_SSL, sasl.password: \"file:/run/secrets/kafka\"}. Those that exactly-once "
 		  "depends on are refused."},
+	 {.name = "kafka.session_timeout",
+	  .type = SEG_OPTION_DURATION,
+	  .offset = AT(kafka.session_timeout_ms),
+	  .def = "45s",
+	  .lo = SECOND,
+	  .hi = 30 * MINUTE,
+	  .help = "A worker that the group has not heard of for so long loses its partitions; one that is back earlier "
+		  "keeps "
+		  "them. Within group.min.session.timeout.ms and group.max.session.timeout.ms of the brokers."},
+	 {.name = "kafka.max_poll_interval",
+	  .type = SEG_OPTION_DURATION,
+	  .offset = AT(kafka.max_poll_interval_ms),
+	  .def = "5m",
+	  .lo = SECOND,
+	  .hi = DAY,
+	  .help = "A worker that does not ask for records for so long leaves the group. At least the session's "
+		  "time-out."},
+	 {.name = "kafka.transaction_timeout",
+	  .type = SEG_OPTION_DURATION,
+	  .offset = AT(kafka.transaction_timeout_ms),
+	  .def = "10s",
+	  .lo = SECOND,
+	  .hi = 15 * MINUTE,
+	  .help = "The brokers abort a transaction that is open for so long; until then a dead worker's holds back who "
+		  "reads "
+		  "read_committed. A commit that is not answered is given up after six times that."},
 	 {.name = "partitioner",
 	  .type = SEG_OPTION_ENUM,
 	  .flags = SEG_OPTION_AGGREGATE,

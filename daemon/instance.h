@@ -28,7 +28,7 @@ struct seg_instance {
 	struct seg_store_env *env;
 	struct seg_meters *meters; /* borrowed, may be NULL */
 	int32_t partitions;	   /* of every input */
-	int session_timeout_ms;	   /* of the workers in their group; 0: as seg_kafka_input_open() has it */
+	int session_timeout_ms;	   /* of the workers in their group; 0: as configured */
 	char cluster_id[128];
 	const char *topics[SEG_SOURCES]; /* input topics by source, borrowed from config */
 

@@ -128,7 +128,9 @@ static enum seg_rc begin(struct seg_worker *w, struct seg_error *err)
 		.instance_id = w->id,
 		.topics = topics,
 		.topics_len = w->topics_len,
-		.session_timeout_ms = w->inst->session_timeout_ms,
+		.session_timeout_ms = w->inst->session_timeout_ms ? w->inst->session_timeout_ms
+								  : (int)w->config->kafka.session_timeout_ms,
+		.max_poll_interval_ms = (int)w->config->kafka.max_poll_interval_ms,
 		.events = {seg_worker_assigned, seg_worker_revoked, w},
 	};
 	enum seg_rc rc = seg_kafka_sink_new(w->config, &w->sink, err);

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { TRANSACTION_TIMEOUT_MS = 10000, CLOSE_MS = 5000, QUEUE_FACTOR = 4, STOPPING_WAIT_MS = 8000 };
+enum { GIVE_UP_FACTOR = 6, CLOSE_MS = 5000, QUEUE_FACTOR = 4, STOPPING_WAIT_MS = 8000 };
 
 /* While stopping, a commit that is under way gets its time: the last ones carry whole checkpoints. */
 static bool keep_waiting(void *ctx)
@@ -28,7 +28,8 @@ enum seg_rc seg_worker_open_txn(struct seg_worker *w, struct seg_error *err)
 		.transactional_id = w->id,
 		.topics = topics,
 		.topics_len = SEG_TOPIC_OUTS,
-		.transaction_timeout_ms = TRANSACTION_TIMEOUT_MS,
+		.transaction_timeout_ms = (int)w->config->kafka.transaction_timeout_ms,
+		.give_up_ms = GIVE_UP_FACTOR * (int)w->config->kafka.transaction_timeout_ms,
 		.queue_messages = (uint32_t)(w->config->commit.max_events * QUEUE_FACTOR),
 		.keep_waiting = keep_waiting,
 		.ctx = w,
