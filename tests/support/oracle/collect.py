@@ -14,7 +14,9 @@ import checks
 import recount
 
 TOPICS = {"web": "web-events", "email": "email-events", "orders": "orders", "profiles": "profiles"}
+OUTPUTS = {"segment_changes": "segment-changes", "dead_letters": "dead-letters"}
 TIMEOUT_S = 30
+NOT_COORDINATOR, COORDINATOR_LOADING, COORDINATOR_NOT_AVAILABLE = 16, 14, 15
 
 
 def read_topics(brokers, topics, take):
@@ -75,12 +77,12 @@ class Answer:
 
 
 class GroupReader:
-    """A group's committed offsets by OffsetFetch version 5, over a connection to the one broker there is. Not by
-    confluent_kafka: 2.6 reads beyond the end of the metadata, which librdkafka hands over with its length, and it waits for
-    offsets of open transactions."""
+    """A group's committed offsets by OffsetFetch version 5, over a connection to the broker that coordinates the group. Not
+    by confluent_kafka: 2.6 reads beyond the end of the metadata, which librdkafka hands over with its length, and it waits
+    for offsets of open transactions."""
 
     def __init__(self, brokers, group):
-        self.brokers, self.group, self.connection = brokers, group.encode(), None
+        self.brokers, self.group, self.connection = brokers.split(","), group.encode(), None
 
     def close(self):
         if self.connection:
@@ -89,14 +91,30 @@ class GroupReader:
 
     def ask(self, request):
         if not self.connection:
-            host, port = self.brokers.split(",")[0].rsplit(":", 1)
+            host, port = self.brokers[0].rsplit(":", 1)
             self.connection = socket.create_connection((host, int(port)), timeout=TIMEOUT_S)
             self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connection.sendall(len(request).to_bytes(4, "big") + request)
         return Answer(receive(self.connection, int.from_bytes(receive(self.connection, 4), "big")))
 
     def read(self, topics):
-        """{(topic, partition): (offset, metadata)} of those that have one."""
+        """{(topic, partition): (offset, metadata)} of those that have one. Tries one broker after the other."""
+        until = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                error, found = self.read_here(topics)
+            except OSError:
+                error, found = NOT_COORDINATOR, {}
+            if error == 0:
+                return found
+            if error not in (NOT_COORDINATOR, COORDINATOR_LOADING, COORDINATOR_NOT_AVAILABLE) or time.monotonic() > until:
+                raise SystemExit(f"oracle: the offsets of group {self.group.decode()} cannot be read: error {error}")
+            self.close()
+            self.brokers.append(self.brokers.pop(0))
+            time.sleep(.05)
+
+    def read_here(self, topics):
+        """(error, offsets) as the broker connected to has it."""
         request = (b"\x00\x09\x00\x05\x00\x00\x00\x01\xff\xff" + len(self.group).to_bytes(2, "big") + self.group +
                    b"\xff\xff\xff\xff")
         try:
@@ -113,7 +131,7 @@ class GroupReader:
                 metadata, error = answer.string(), answer.integer(2)
                 if topic in topics and not error and offset >= 0:
                     found[topic, partition] = (offset, metadata)
-        return found
+        return answer.integer(2), found
 
 
 def read_group(brokers, group, topics):
@@ -136,32 +154,37 @@ def change_schema(schema_dir):
     return fastavro.parse_schema(recount.without_logical_types(raw))
 
 
-def collect(brokers, app, binary, data_dir, source_dir, topics=None, dump=None, **cleaning):
-    """dump: rows to use instead of asking the binary."""
-    topics = topics or TOPICS
+def collect(brokers, app, binary, data_dir, source_dir, topics=None, dump=None, outputs=None, **cleaning):
+    """dump: rows to use instead of asking the binary. outputs: names of the topics of changes and dead letters."""
+    topics, outputs = topics or TOPICS, outputs or OUTPUTS
     schema_dir = pathlib.Path(source_dir) / "config" / "schemas"
     schema, source_of = change_schema(schema_dir), {topic: source for source, topic in topics.items()}
     metadata = AdminClient({"bootstrap.servers": brokers}).list_topics(timeout=TIMEOUT_S).topics
     partitions = len(metadata[next(iter(topics.values()))].partitions)
+    cleaning.setdefault("keep_one_in", 1 + how_many(brokers, topics.values()) // KEPT_RECORDS)
     counted = recount.Recount(schema_dir, partitions, **cleaning)
-    changes, dead, changelog, sums = [], [], {}, {}
+    changes, dead, changelog, sums, sums_log, models, ages = [], [], {}, {}, [], [], []
 
     def take(message):
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         key, value = message.key(), message.value()
         if topic in source_of:
             counted.take(source_of[topic], partition, offset, key, value, message.timestamp()[1])
-        elif topic == "segment-changes":
+        elif topic == outputs["segment_changes"]:
             body = io.BytesIO(value[10:])
             changes.append((partition, offset, key, fastavro.schemaless_reader(body, schema)))
-        elif topic == "dead-letters":
+        elif topic == outputs["dead_letters"]:
             dead.append((partition, offset, key, value, dict(message.headers() or [])))
         elif topic == f"{app}-changelog":
             changelog.setdefault(partition, []).append((offset, chr(key[0]), key[1:], value))
+        elif topic == f"{app}-model":
+            models.append((offset, key.decode(), value))
+            ages.append(message.timestamp()[1])
         else:
             sums[key.decode()] = value
+            sums_log.append((offset, key.decode(), value))
 
-    starts = read_topics(brokers, [*source_of, "segment-changes", "dead-letters", f"{app}-changelog",
+    starts = read_topics(brokers, [*source_of, *outputs.values(), f"{app}-changelog",
                                    f"{app}-model-sums"], take)
     group = read_group(brokers, app, source_of)
     rows, said = (dump, "") if dump is not None else read_dump(binary, data_dir)
@@ -170,4 +193,5 @@ def collect(brokers, app, binary, data_dir, source_dir, topics=None, dump=None, 
         starts={(source_of[t], p): low for (t, p), low in starts.items() if t in source_of},
         changes=changes, dead_letters=dead, changelog=changelog,
         group={(source_of[t], p): at for (t, p), at in group.items()}, sums=sums, dump=rows,
-        whole="not whole" not in said and "not equal" not in said)
+        whole="not whole" not in said and "not equal" not in said, models=models, sums_log=sums_log,
+        models_whole=not ages or max(ages) - min(ages) < COMPACTION_MS, rules=rules_of(settings or {}))
