@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/kafka_sink.h"
 #include "daemon/topic_specs.h"
@@ -13,6 +14,7 @@
 enum {
 	ADMIN_MS = 15000,
 	CLOSE_MS = 5000,
+	PARK_MS = 300000,    /* as long as a member may be silent at most (max.poll.interval.ms) */
 	PROFILES_SHARE = 75, /* percent of memory.total for profiles, over all partitions */
 	BLOCKS_SHARE = 12,   /* percent for RocksDB's blocks */
 	WRITE_BUFFER = 2 * 1024 * 1024,
@@ -105,7 +107,7 @@ static enum seg_rc open_stores(struct seg_instance *inst, struct seg_error *err)
 		seg_buf_printf(&settings, "%s=%s;", map->items[i].name, map->items[i].value);
 	seg_buf_u8(&settings, 0);
 	enum seg_rc rc = SEG_OK;
-	inst->parked = calloc((size_t)inst->partitions, sizeof(struct seg_shard *));
+	inst->parked = calloc((size_t)inst->partitions, sizeof(*inst->parked));
 	if (settings.failed || !inst->parked) {
 		rc = seg_error_set(err, SEG_NO_MEMORY, "stores: out of memory");
 	} else {
@@ -154,7 +156,7 @@ void seg_instance_close(struct seg_instance *inst)
 	if (!inst)
 		return;
 	for (int32_t p = 0; inst->parked && p < inst->partitions; p++)
-		seg_shard_close(inst->parked[p]);
+		seg_shard_close(inst->parked[p].shard);
 	free(inst->parked);
 	seg_model_feed_stop(inst->feed);
 	if (!seg_kafka_watermarks_close(inst->watermarks, CLOSE_MS))
@@ -203,15 +205,32 @@ static enum seg_rc open_shard(struct seg_instance *inst, int32_t partition, cons
 	return seg_shard_open(&options, ret, err);
 }
 
+static void let_go(struct seg_instance *inst, int32_t partition, struct seg_shard *shard)
+{
+	pthread_mutex_lock(&inst->lock);
+	inst->parked[partition] =
+		(struct seg_parked){.held = false, .shard = shard, .since_mono_ms = seg_monotonic_ms()};
+	pthread_mutex_unlock(&inst->lock);
+}
+
 enum seg_rc seg_instance_take(struct seg_instance *inst, int32_t partition, const char *transactional_id,
 			      struct seg_shard **ret, struct seg_error *err)
 {
+	struct seg_parked *place = &inst->parked[partition];
 	pthread_mutex_lock(&inst->lock);
-	struct seg_shard *shard = inst->parked[partition];
-	inst->parked[partition] = NULL;
+	bool held = place->held;
+	struct seg_shard *shard = place->shard;
+	place->held = true;
+	place->shard = NULL;
 	pthread_mutex_unlock(&inst->lock);
-	if (!shard)
-		return open_shard(inst, partition, transactional_id, ret, err);
+	if (held)
+		return seg_error_set(err, SEG_RETRY, "another worker of this process has the store still");
+	if (!shard) {
+		enum seg_rc rc = open_shard(inst, partition, transactional_id, ret, err);
+		if (rc)
+			let_go(inst, partition, NULL);
+		return rc;
+	}
 	struct seg_cut identity;
 	fill_identity(inst, transactional_id, &identity);
 	seg_part_set_identity(seg_shard_part(shard), &identity);
@@ -223,10 +242,26 @@ void seg_instance_park(struct seg_instance *inst, struct seg_shard *shard)
 {
 	if (!shard)
 		return;
-	int32_t partition = seg_shard_partition(shard);
-	pthread_mutex_lock(&inst->lock);
-	struct seg_shard *old = inst->parked[partition];
-	inst->parked[partition] = shard;
-	pthread_mutex_unlock(&inst->lock);
-	seg_shard_close(old);
+	let_go(inst, seg_shard_partition(shard), shard);
+}
+
+void seg_instance_tidy(struct seg_instance *inst, int64_t mono_ms)
+{
+	for (int32_t p = 0; p < inst->partitions; p++) {
+		struct seg_parked *place = &inst->parked[p];
+		pthread_mutex_lock(&inst->lock);
+		bool old = !place->held && place->shard && mono_ms - place->since_mono_ms >= PARK_MS;
+		struct seg_shard *shard = old ? place->shard : NULL;
+		if (old) {
+			place->held = true; /* nobody may open the store while it is closed here */
+			place->shard = NULL;
+		}
+		pthread_mutex_unlock(&inst->lock);
+		if (!shard)
+			continue;
+		seg_shard_close(shard);
+		let_go(inst, p, NULL);
+		seg_log(SEG_LOG_INFO, "store_closed", "partition=%" PRId32 " text=\"nobody has needed it for %d s\"", p,
+			PARK_MS / 1000);
+	}
 }

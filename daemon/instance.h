@@ -18,6 +18,12 @@
 #include "daemon/shard.h"
 #include "state/store.h"
 
+struct seg_parked {
+	bool held;		 /* in a worker's hands, or being closed */
+	struct seg_shard *shard; /* open, but in nobody's hands; NULL: not open, or held */
+	int64_t since_mono_ms;
+};
+
 struct seg_instance {
 	const struct seg_config *config; /* borrowed */
 	bool accept_config_change;
@@ -33,7 +39,7 @@ struct seg_instance {
 	const char *topics[SEG_SOURCES]; /* input topics by source, borrowed from config */
 
 	pthread_mutex_t lock;	   /* of what follows */
-	struct seg_shard **parked; /* by partition: open, but in nobody's hands */
+	struct seg_parked *parked; /* by partition */
 };
 
 /*
@@ -44,10 +50,13 @@ enum seg_rc seg_instance_open(const struct seg_config *config, struct seg_meters
 			      struct seg_instance **ret, struct seg_error *err) SEG_MUST_CHECK;
 void seg_instance_close(struct seg_instance *inst);
 
-/* The partition's shard, parked or newly opened, for a worker whose transactional id is given. */
+/* The partition's shard, parked or newly opened, for a worker whose transactional id is given. SEG_RETRY: another worker
+ * has it still (the group took the partition from it and it does not know yet), or it is just being closed. */
 enum seg_rc seg_instance_take(struct seg_instance *inst, int32_t partition, const char *transactional_id,
 			      struct seg_shard **ret, struct seg_error *err) SEG_MUST_CHECK;
-/* Gives it back; it stays open and comes back cheaply. */
+/* Gives it back; for some minutes it stays open and comes back cheaply. */
 void seg_instance_park(struct seg_instance *inst, struct seg_shard *shard);
+/* Closes what has been parked for long: its memory is for others now. Workers call it now and then. */
+void seg_instance_tidy(struct seg_instance *inst, int64_t mono_ms);
 
 #endif

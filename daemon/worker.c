@@ -13,6 +13,7 @@ enum {
 	IDLE_POLL_MS = 50,
 	RECOVER_POLL_MS = 20,
 	AGAIN_MS = 1000,
+	TIDY_MS = 5000,
 	FINISH_MS = 20000,
 	CLOSE_MS = 10000,
 	CLOSE_LEAST_MS = 1000
@@ -23,10 +24,11 @@ struct seg_now seg_worker_now(void)
 	return (struct seg_now){.wall_ms = seg_wall_ms(), .mono_ms = seg_monotonic_ms()};
 }
 
-static void set_state(struct seg_worker *w, enum seg_worker_state state)
+void seg_worker_move(struct seg_worker *w, enum seg_worker_state to)
 {
+	seg_worker_check_move(w->index, w->status.state, to);
 	pthread_mutex_lock(&w->lock);
-	w->status.state = state;
+	w->status.state = to;
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -54,7 +56,7 @@ static enum seg_rc maintain(struct seg_worker *w, struct seg_error *err)
 {
 	for (int32_t p = 0; p < w->inst->partitions; p++) {
 		struct seg_lane *lane = w->lanes[p];
-		if (!lane || lane->state != SEG_LANE_RUNNING)
+		if (!seg_lane_may(lane, SEG_MAY_COMMIT))
 			continue;
 		enum seg_rc rc = seg_shard_maintain(lane->shard, err);
 		if (rc)
@@ -81,6 +83,10 @@ static enum seg_rc turn(struct seg_worker *w, struct seg_error *err)
 {
 	struct seg_now now = seg_worker_now();
 	seg_worker_look(w, &now, false);
+	if (now.mono_ms - w->tidied_mono_ms >= TIDY_MS) {
+		w->tidied_mono_ms = now.mono_ms;
+		seg_instance_tidy(w->inst, now.mono_ms);
+	}
 	enum seg_rc rc = seg_model_feed_check(w->inst->feed, err);
 	if (!rc && w->recreate)
 		rc = seg_worker_recreate(w, err);
@@ -149,7 +155,7 @@ static bool all_flushed(const struct seg_worker *w)
 {
 	for (int32_t p = 0; p < w->inst->partitions; p++) {
 		const struct seg_lane *lane = w->lanes[p];
-		if (lane && lane->state == SEG_LANE_RUNNING && !seg_shard_is_flushed(lane->shard))
+		if (seg_lane_may(lane, SEG_MAY_COMMIT) && !seg_shard_is_flushed(lane->shard))
 			return false;
 	}
 	return true;
@@ -167,7 +173,7 @@ static enum seg_rc finish(struct seg_worker *w, struct seg_error *err)
 	int64_t until = seg_monotonic_ms() + FINISH_MS;
 	enum seg_rc rc = SEG_OK;
 	for (int32_t p = 0; p < w->inst->partitions; p++) {
-		if (w->lanes[p])
+		if (seg_lane_may(w->lanes[p], SEG_MAY_HOLD))
 			seg_shard_flush(w->lanes[p]->shard);
 	}
 	while (!rc && !w->recreate && !all_flushed(w) && seg_monotonic_ms() < until) {
@@ -225,13 +231,13 @@ static void *run(void *arg)
 	struct seg_error err = {0};
 	enum seg_rc rc = begin(w, &err);
 	if (!rc)
-		set_state(w, SEG_WORKER_RUNNING);
+		seg_worker_move(w, SEG_WORKER_RUNNING);
 	while (!rc && !seg_worker_is_stopping(w))
 		rc = mend(w, turn(w, &err), &err);
 	if (rc == SEG_RETRY && seg_worker_is_stopping(w))
 		rc = SEG_OK; /* stopped while it waited for the broker */
 	if (!rc && w->input) {
-		set_state(w, SEG_WORKER_STOPPING);
+		seg_worker_move(w, SEG_WORKER_STOPPING);
 		rc = finish(w, &err);
 	}
 	if (rc)
@@ -239,16 +245,15 @@ static void *run(void *arg)
 	struct seg_now now = seg_worker_now();
 	seg_worker_look(w, &now, true);
 	end(w);
-	pthread_mutex_lock(&w->lock);
-	w->status.state = rc ? SEG_WORKER_FAILED : SEG_WORKER_STOPPED;
 	if (rc) {
+		pthread_mutex_lock(&w->lock);
 		snprintf(w->status.error, sizeof(w->status.error), "%s", err.text);
 		w->failed = err;
 		w->failed.rc = rc;
-	}
-	pthread_mutex_unlock(&w->lock);
-	if (rc)
+		pthread_mutex_unlock(&w->lock);
 		seg_log(SEG_LOG_ERROR, "worker_failed", "worker=%u error=\"%s\"", w->index, err.text);
+	}
+	seg_worker_move(w, rc ? SEG_WORKER_FAILED : SEG_WORKER_STOPPED);
 	return NULL;
 }
 

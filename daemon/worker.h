@@ -10,33 +10,8 @@
 
 #include "daemon/instance.h"
 #include "daemon/shard.h"
+#include "daemon/worker_states.h"
 #include "segmenter/learner.h"
-
-/* What a partition number is doing; who moves it on: see the table in worker_lane.c. */
-#define SEG_LANE_TABLE(X)                                                                                              \
-	X(NEW, "new", "assigned; the group's offsets and the logs' ends are asked for")                                \
-	X(CHANGELOG, "recovering", "the changelog is read")                                                            \
-	X(INPUTS, "recovering", "the inputs since replay_from are read again")                                         \
-	X(MODEL, "waiting", "state is right; waits for the model version that the last cut needs")                     \
-	X(RUNNING, "running", "records are taken in and committed")
-
-enum seg_lane_state {
-#define X(id, name, text) SEG_LANE_##id,
-	SEG_LANE_TABLE(X)
-#undef X
-		SEG_LANE_STATES
-};
-
-enum seg_worker_state {
-	SEG_WORKER_STARTING,
-	SEG_WORKER_RUNNING,
-	SEG_WORKER_STOPPING,
-	SEG_WORKER_STOPPED,
-	SEG_WORKER_FAILED,
-	SEG_WORKER_STATES
-};
-extern const char *const seg_worker_state_names[SEG_WORKER_STATES];
-extern const char *const seg_lane_state_names[SEG_LANE_STATES];
 
 struct seg_lane_status {
 	int32_t partition;

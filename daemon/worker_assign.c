@@ -41,21 +41,17 @@ enum seg_rc seg_worker_open_txn(struct seg_worker *w, struct seg_error *err)
 	return rc;
 }
 
-static struct seg_lane *lane_new(struct seg_worker *w, int32_t partition, struct seg_error *err)
+static enum seg_rc begin_lane(struct seg_worker *w, int32_t partition, struct seg_error *err)
 {
 	struct seg_lane *lane = calloc(1, sizeof(*lane));
-	if (!lane) {
-		seg_error_set(err, SEG_NO_MEMORY, "partition %" PRId32 ": out of memory", partition);
-		return NULL;
-	}
+	if (!lane)
+		return seg_error_set(err, SEG_NO_MEMORY, "partition %" PRId32 ": out of memory", partition);
 	lane->partition = partition;
-	lane->state = SEG_LANE_NEW;
+	lane->state = SEG_LANE_TAKING;
 	lane->cut_ticket = SEG_NO_TICKET;
-	if (seg_instance_take(w->inst, partition, w->id, &lane->shard, err)) {
-		free(lane);
-		return NULL;
-	}
-	return lane;
+	w->lanes[partition] = lane;
+	seg_log(SEG_LOG_INFO, "assigned", "worker=%u partition=%" PRId32, w->index, partition);
+	return SEG_OK;
 }
 
 /* All inputs of a partition number must come together, or a customer's events would be split. */
@@ -98,13 +94,8 @@ enum seg_rc seg_worker_assigned(void *ctx, const struct seg_position *list, size
 		if (w->lanes[p])
 			continue;
 		rc = check_together(w, list, len, p, err);
-		if (rc)
-			continue;
-		w->lanes[p] = lane_new(w, p, err);
-		if (!w->lanes[p])
-			rc = err->rc ? err->rc : SEG_FATAL;
-		else
-			seg_log(SEG_LOG_INFO, "assigned", "worker=%u partition=%" PRId32, w->index, p);
+		if (!rc)
+			rc = begin_lane(w, p, err);
 	}
 	free(all);
 	w->answered = !rc;
@@ -127,12 +118,16 @@ static void remember_counts(struct seg_worker *w, const struct seg_lane *lane)
 /* Back to the instance: with its memory if that is what was committed last, else without. */
 static void park(struct seg_worker *w, struct seg_lane *lane, bool drop)
 {
-	bool whole = !drop && lane->state == SEG_LANE_RUNNING;
+	bool whole = !drop && seg_lane_may(lane, SEG_MAY_COMMIT);
 	seg_lane_reset(w, lane);
-	remember_counts(w, lane);
-	if (!whole)
-		seg_shard_drop(lane->shard);
-	seg_instance_park(w->inst, lane->shard);
+	if (seg_lane_may(lane, SEG_MAY_HOLD)) {
+		remember_counts(w, lane);
+		if (!whole)
+			seg_shard_drop(lane->shard);
+		seg_instance_park(w->inst, lane->shard);
+		lane->shard = NULL;
+	}
+	seg_lane_move(w, lane, SEG_LANE_GONE);
 	w->lanes[lane->partition] = NULL;
 	seg_metric_hide(seg_meter_partition(w->inst->meters, SEG_METER_STREAM_TIME, lane->partition));
 	free(lane);
@@ -175,6 +170,7 @@ void seg_worker_drop_lanes(struct seg_worker *w)
 enum seg_rc seg_worker_recreate(struct seg_worker *w, struct seg_error *err)
 {
 	w->recreate = false;
+	seg_worker_move(w, SEG_WORKER_MENDING);
 	seg_log(SEG_LOG_WARN, "producer_recreated", "worker=%u id=%s", w->index, w->id);
 	struct seg_position *list = calloc((size_t)w->inst->partitions * SEG_SOURCES + 1, sizeof(*list));
 	if (!list)
@@ -185,7 +181,8 @@ enum seg_rc seg_worker_recreate(struct seg_worker *w, struct seg_error *err)
 		if (!lane)
 			continue;
 		seg_lane_reset(w, lane);
-		seg_shard_drop(lane->shard);
+		if (seg_lane_may(lane, SEG_MAY_HOLD))
+			seg_shard_drop(lane->shard);
 		for (int s = 0; s < SEG_SOURCES; s++) {
 			if (w->topic_of[s] >= 0)
 				list[len++] = (struct seg_position){.topic = (uint32_t)w->topic_of[s], .partition = p};
@@ -203,5 +200,8 @@ enum seg_rc seg_worker_recreate(struct seg_worker *w, struct seg_error *err)
 	if (!seg_txn_close(w->txn, CLOSE_MS))
 		seg_log(SEG_LOG_WARN, "producer_close", "worker=%u the Kafka client did not close", w->index);
 	w->txn = NULL;
-	return seg_worker_open_txn(w, err);
+	rc = seg_worker_open_txn(w, err);
+	if (!rc)
+		seg_worker_move(w, SEG_WORKER_RUNNING);
+	return rc;
 }

@@ -46,7 +46,7 @@ static enum seg_rc prepare(struct commit *c, bool *ret_any, struct seg_error *er
 	*ret_any = c->fold = w->fold && w->fold_ready && seg_fold_has_work(w->fold);
 	for (int32_t p = 0; p < w->inst->partitions; p++) {
 		struct seg_lane *lane = w->lanes[p];
-		if (!lane || lane->state != SEG_LANE_RUNNING)
+		if (!seg_lane_may(lane, SEG_MAY_COMMIT))
 			continue;
 		enum seg_rc rc = seg_shard_prepare(lane->shard, c->model, &c->now, err);
 		if (rc)
@@ -76,7 +76,7 @@ static enum seg_rc seal(struct commit *c, struct seg_error *err)
 	struct seg_worker *w = c->w;
 	for (int32_t p = 0; p < w->inst->partitions; p++) {
 		struct seg_lane *lane = w->lanes[p];
-		if (!lane || lane->state != SEG_LANE_RUNNING || !lane->sealed)
+		if (!seg_lane_may(lane, SEG_MAY_COMMIT) || !lane->sealed)
 			continue;
 		enum seg_rc rc = seal_lane(c, lane, err);
 		if (rc)
@@ -122,7 +122,7 @@ static enum seg_rc aborted(struct commit *c, struct seg_error *err)
 	enum seg_rc rc = SEG_OK;
 	for (int32_t p = 0; !rc && p < w->inst->partitions; p++) {
 		struct seg_lane *lane = w->lanes[p];
-		if (!lane || lane->state != SEG_LANE_RUNNING)
+		if (!seg_lane_may(lane, SEG_MAY_COMMIT))
 			continue;
 		lane->sealed = false;
 		rc = seg_shard_aborted(lane->shard, err);

@@ -14,8 +14,8 @@
 struct seg_lane {
 	int32_t partition;
 	enum seg_lane_state state;
-	struct seg_shard *shard;
-	int64_t again_mono_ms; /* NEW: not before this */
+	struct seg_shard *shard; /* NULL: TAKING */
+	int64_t again_mono_ms;	 /* TAKING, NEW: not before this */
 
 	/* recovery */
 	int64_t changelog_from, changelog_high;
@@ -76,6 +76,7 @@ struct seg_worker {
 	bool recreate;		 /* outcome unknown or fenced: the producer is to be made anew */
 
 	int64_t looked_mono_ms; /* status last made */
+	int64_t tidied_mono_ms; /* parked stores last looked at */
 	int64_t lag_mono_ms, quality_mono_ms;
 	struct seg_quality quality;
 	int64_t judged_mono_ms;	      /* the fold's status last made */
@@ -91,10 +92,19 @@ struct seg_worker {
 };
 
 struct seg_now seg_worker_now(void);
+
+static inline bool seg_lane_may(const struct seg_lane *lane, unsigned what)
+{
+	return lane && seg_lane_state_may(lane->state, what);
+}
+
 static inline bool seg_worker_is_stopping(struct seg_worker *w)
 {
 	return atomic_load(&w->stop);
 }
+
+/* worker.c: the one place where a worker's state changes. */
+void seg_worker_move(struct seg_worker *w, enum seg_worker_state to);
 
 /* worker_assign.c */
 enum seg_rc seg_worker_assigned(void *ctx, const struct seg_position *list, size_t len, struct seg_error *err);
@@ -112,6 +122,9 @@ bool seg_worker_is_recovering(const struct seg_worker *w);
 bool seg_worker_is_reading(const struct seg_worker *w);
 /* Fills remaining and seconds_left. */
 void seg_lane_progress(const struct seg_worker *w, const struct seg_lane *lane, struct seg_lane_status *ret);
+/* The one place where a lane's state changes. */
+void seg_lane_move(const struct seg_worker *w, struct seg_lane *lane, enum seg_lane_state to);
+/* Streams are closed, nothing is sealed or paused any more; TAKING stays, from anything else it begins as NEW. */
 void seg_lane_reset(struct seg_worker *w, struct seg_lane *lane);
 
 /* worker_records.c */

@@ -1,15 +1,6 @@
 /*
- * Recovery of partition numbers, several side by side, beside normal polling. A lane's states and who moves them:
- *
- *   from       to         when
- *   (none)     NEW        assigned (worker_assign.c), or the worker's producer was made anew
- *   NEW        CHANGELOG  the group's stable offsets and, after them, the ends of the logs are known
- *   NEW        MODEL      what is in memory is still right: nobody else has committed since
- *   CHANGELOG  INPUTS     the changelog has been read to its end
- *   INPUTS     MODEL      each input has been read again to the group's offset
- *   MODEL      RUNNING    the newest model is at least the one that the last cut needs
- *   CHANGELOG  NEW        the store cannot be right: emptied, from the start
- *   RUNNING    (none)     revoked or lost; parked with the instance
+ * Recovery of partition numbers, several side by side, beside normal polling. A lane's states and all moves between them
+ * are the table in worker_states.h.
  *
  * Inputs of a lane are paused in the group's consumer until it runs; what is read again comes through a reader of its own.
  */
@@ -23,13 +14,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 
-enum { ASK_MS = 3000, AGAIN_MS = 200, BATCH = 1000, REPORT_MS = 5000, CLOSE_MS = 5000 };
-
-const char *const seg_lane_state_names[SEG_LANE_STATES] = {
-#define X(id, name, text) name,
-	SEG_LANE_TABLE(X)
-#undef X
-};
+enum { ASK_MS = 3000, AGAIN_MS = 200, TAKE_AGAIN_MS = 50, BATCH = 1000, REPORT_MS = 5000, CLOSE_MS = 5000 };
 
 static bool reads(const struct seg_worker *w, int source)
 {
@@ -47,7 +32,7 @@ bool seg_worker_is_recovering(const struct seg_worker *w)
 
 static bool is_reading(const struct seg_lane *lane)
 {
-	return lane->state == SEG_LANE_CHANGELOG || lane->state == SEG_LANE_INPUTS;
+	return seg_lane_may(lane, SEG_MAY_READ);
 }
 
 bool seg_worker_is_reading(const struct seg_worker *w)
@@ -71,13 +56,47 @@ static void close_streams(struct seg_worker *w, struct seg_lane *lane)
 	}
 }
 
+void seg_lane_move(const struct seg_worker *w, struct seg_lane *lane, enum seg_lane_state to)
+{
+	seg_lane_check_move(w->index, lane->partition, lane->state, to);
+	lane->state = to;
+	lane->phase_mono_ms = lane->reported_mono_ms = seg_monotonic_ms();
+	lane->reread = 0;
+}
+
 void seg_lane_reset(struct seg_worker *w, struct seg_lane *lane)
 {
 	close_streams(w, lane);
-	lane->state = SEG_LANE_NEW;
+	if (lane->state != SEG_LANE_TAKING)
+		seg_lane_move(w, lane, SEG_LANE_NEW);
 	lane->again_mono_ms = 0;
 	lane->sealed = false;
 	memset(lane->paused, 0, sizeof(lane->paused));
+}
+
+/* ---- TAKING ---- */
+
+/* Another worker of this process may have lost the partition and not have polled since: it still has the store. */
+static enum seg_rc step_taking(struct seg_worker *w, struct seg_lane *lane, struct seg_error *err)
+{
+	int64_t mono = seg_monotonic_ms();
+	if (mono < lane->again_mono_ms)
+		return SEG_OK;
+	lane->again_mono_ms = mono + TAKE_AGAIN_MS;
+	enum seg_rc rc = seg_instance_take(w->inst, lane->partition, w->id, &lane->shard, err);
+	if (rc == SEG_RETRY) {
+		if (mono - lane->reported_mono_ms >= REPORT_MS) {
+			lane->reported_mono_ms = mono;
+			seg_log(SEG_LOG_WARN, "store_waits", "worker=%u partition=%" PRId32 " for=\"%s\"", w->index,
+				lane->partition, err->text);
+		}
+		return SEG_OK;
+	}
+	if (rc)
+		return rc;
+	lane->again_mono_ms = 0;
+	seg_lane_move(w, lane, SEG_LANE_NEW);
+	return SEG_OK;
 }
 
 /* ---- NEW ---- */
@@ -128,13 +147,6 @@ static enum seg_rc ask_logs(struct seg_worker *w, struct seg_lane *lane, struct 
 	return rc;
 }
 
-static void enter(struct seg_lane *lane, enum seg_lane_state state)
-{
-	lane->state = state;
-	lane->phase_mono_ms = lane->reported_mono_ms = seg_monotonic_ms();
-	lane->reread = 0;
-}
-
 static enum seg_rc open_reader(struct seg_worker *w, struct seg_error *err)
 {
 	return w->reader ? SEG_OK : seg_kafka_reader_open(&w->inst->client, &w->reader, err);
@@ -155,7 +167,7 @@ static enum seg_rc begin_changelog(struct seg_worker *w, struct seg_lane *lane, 
 		seg_log(SEG_LOG_WARN, "store_rebuilt", "partition=%" PRId32 " why=\"%s\"", lane->partition, why);
 	lane->changelog_high = facts->changelog_high;
 	lane->began_mono_ms = seg_monotonic_ms();
-	enter(lane, SEG_LANE_CHANGELOG);
+	seg_lane_move(w, lane, SEG_LANE_CHANGELOG);
 	int64_t from = lane->changelog_from == SEG_PART_FROM_START ? facts->changelog_low : lane->changelog_from;
 	if (from < facts->changelog_low)
 		from = facts->changelog_low; /* compaction has taken what lay before */
@@ -192,7 +204,7 @@ static enum seg_rc step_new(struct seg_worker *w, struct seg_lane *lane, struct 
 	if (seg_part_is_current(seg_shard_part(lane->shard), &facts.group)) {
 		seg_log(SEG_LOG_INFO, "partition_back", "partition=%" PRId32 " seq=%" PRIu64, lane->partition,
 			facts.group.seq);
-		enter(lane, SEG_LANE_MODEL);
+		seg_lane_move(w, lane, SEG_LANE_MODEL);
 		return SEG_OK;
 	}
 	return begin_changelog(w, lane, &facts, err);
@@ -216,14 +228,13 @@ static enum seg_rc recovered(struct seg_worker *w, struct seg_lane *lane, struct
 	seg_log(SEG_LOG_INFO, "recovered",
 		"partition=%" PRId32 " seq=%" PRIu64 " customers=%" PRIu64 " reread=%" PRIu64 " ms=%" PRId64,
 		lane->partition, n.seq, n.customers, lane->reread, seg_monotonic_ms() - lane->began_mono_ms);
-	enter(lane, SEG_LANE_MODEL);
-	(void)w;
+	seg_lane_move(w, lane, SEG_LANE_MODEL);
 	return SEG_OK;
 }
 
 static enum seg_rc begin_inputs(struct seg_worker *w, struct seg_lane *lane, struct seg_error *err)
 {
-	enter(lane, SEG_LANE_INPUTS);
+	seg_lane_move(w, lane, SEG_LANE_INPUTS);
 	int64_t records = 0;
 	for (int s = 0; s < SEG_SOURCES; s++) {
 		if (!reads(w, s) || lane->from[s] < 0 || lane->from[s] >= lane->to[s])
@@ -403,7 +414,7 @@ static enum seg_rc step_model(struct seg_worker *w, struct seg_lane *lane, struc
 	}
 	enum seg_rc rc = seg_kafka_input_resume(w->input, list, len, err);
 	if (!rc)
-		enter(lane, SEG_LANE_RUNNING);
+		seg_lane_move(w, lane, SEG_LANE_RUNNING);
 	return rc;
 }
 
@@ -445,7 +456,9 @@ enum seg_rc seg_worker_recover(struct seg_worker *w, int timeout_ms, struct seg_
 		struct seg_lane *lane = w->lanes[p];
 		if (!lane)
 			continue;
-		if (lane->state == SEG_LANE_NEW) {
+		if (lane->state == SEG_LANE_TAKING)
+			rc = step_taking(w, lane, err);
+		if (!rc && lane->state == SEG_LANE_NEW) {
 			rc = step_new(w, lane, err);
 			atomic_store(&w->beat_mono_ms, seg_monotonic_ms()); /* it may have waited for a broker */
 		}

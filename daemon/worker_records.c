@@ -108,7 +108,7 @@ static enum seg_rc take_message(struct seg_worker *w, const struct seg_kafka_mes
 	}
 	enum seg_source source = w->source_of[m->topic];
 	struct seg_lane *lane = w->lanes[m->partition];
-	if (!lane || lane->state != SEG_LANE_RUNNING || w->mismatch[source].stopped)
+	if (!seg_lane_may(lane, SEG_MAY_COMMIT) || w->mismatch[source].stopped)
 		return SEG_OK;
 	if (m->eof) {
 		seg_shard_end(lane->shard, source, m->offset);
@@ -125,7 +125,7 @@ static void look_ahead(const struct seg_worker *w, const struct seg_kafka_messag
 	for (size_t i = 0; i < len && i < SEG_PART_HINTS; i++) {
 		const struct seg_kafka_message *m = &items[i];
 		const struct seg_lane *lane = m->topic == w->sums_topic ? NULL : w->lanes[m->partition];
-		if (!m->eof && m->key.ptr && lane && lane->state == SEG_LANE_RUNNING)
+		if (!m->eof && m->key.ptr && seg_lane_may(lane, SEG_MAY_COMMIT))
 			hints[n++] = (struct seg_part_hint){seg_shard_part(lane->shard), m->key};
 	}
 	seg_part_prefetch(hints, n);
@@ -206,7 +206,7 @@ enum seg_rc seg_worker_balance(struct seg_worker *w, struct seg_error *err)
 {
 	for (int32_t p = 0; p < w->inst->partitions; p++) {
 		struct seg_lane *lane = w->lanes[p];
-		if (!lane || lane->state != SEG_LANE_RUNNING)
+		if (!seg_lane_may(lane, SEG_MAY_COMMIT))
 			continue;
 		enum seg_rc rc = balance_lane(w, lane, err);
 		if (rc)

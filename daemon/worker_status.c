@@ -10,13 +10,11 @@
 
 enum { LOOK_MS = 250, LAG_MS = 1000, LAG_ASK_MS = 200, QUALITY_MS = 2000, JUDGE_MS = 5000 };
 
-const char *const seg_worker_state_names[SEG_WORKER_STATES] = {"starting", "running", "stopping", "stopped", "failed"};
-
 /* The consumer knows the ends of what it fetches; of the others the broker is asked. */
 static bool log_end(struct seg_worker *w, const struct seg_lane *lane, int s, int64_t *ret_low, int64_t *ret_high)
 {
 	*ret_low = 0;
-	*ret_high = lane->state == SEG_LANE_RUNNING && !lane->paused[s]
+	*ret_high = seg_lane_may(lane, SEG_MAY_COMMIT) && !lane->paused[s]
 			    ? seg_kafka_input_high(w->input, (uint32_t)w->topic_of[s], lane->partition)
 			    : -1;
 	return *ret_high >= 0 || !seg_kafka_watermarks_query(w->inst->watermarks, w->inst->topics[s], lane->partition,
@@ -46,19 +44,21 @@ static int64_t lane_lag(struct seg_worker *w, struct seg_lane *lane)
 
 static void look_at_lane(struct seg_worker *w, struct seg_lane *lane, bool lag, struct seg_lane_status *ret)
 {
+	int64_t known_lag = ret->lag;
+	*ret = (struct seg_lane_status){.partition = lane->partition,
+					.state = lane->state,
+					.lag = known_lag,
+					.stream_time_ms = SEG_NO_TIME,
+					.seconds_left = NAN};
+	if (!seg_lane_may(lane, SEG_MAY_HOLD))
+		return;
 	struct seg_part_numbers n;
 	seg_part_numbers(seg_shard_part(lane->shard), &n);
 	const struct seg_stream_time *time = seg_shard_time(lane->shard);
-	int64_t known_lag = ret->lag;
-	*ret = (struct seg_lane_status){
-		.partition = lane->partition,
-		.state = lane->state,
-		.lag = lag ? lane_lag(w, lane) : known_lag,
-		.stream_time_ms = time->now_ms,
-		.seq = n.seq,
-		.customers = n.customers,
-		.seconds_left = NAN,
-	};
+	ret->lag = lag ? lane_lag(w, lane) : known_lag;
+	ret->stream_time_ms = time->now_ms;
+	ret->seq = n.seq;
+	ret->customers = n.customers;
 	seg_lane_progress(w, lane, ret);
 	struct seg_meters *m = w->inst->meters;
 	char partition[16];
@@ -155,6 +155,8 @@ void seg_worker_look(struct seg_worker *w, const struct seg_now *now, bool alway
 		const struct seg_lane_status *known = known_lane(&w->status, p);
 		lanes[len].lag = known ? known->lag : -1;
 		look_at_lane(w, w->lanes[p], lag, &lanes[len++]);
+		if (!seg_lane_may(w->lanes[p], SEG_MAY_HOLD))
+			continue;
 		struct seg_shard_counts c;
 		seg_shard_counts(w->lanes[p]->shard, &c);
 		seg_shard_counts_add(&counts, &c);

@@ -11,6 +11,7 @@
 #include "base/reasons.h"
 #include "daemon/meters.h"
 #include "daemon/stages.h"
+#include "daemon/worker_states.h"
 #include "producers/headers.h"
 #include "producers/topic_admin.h"
 #include "segmenter/catalogue_doc.h"
@@ -69,6 +70,8 @@ static void print_page(FILE *out)
 	print_stages(out);
 	fprintf(out, "\n## Metrics\n\n");
 	seg_meters_print(out);
+	fprintf(out, "\n## States of a worker and of its partitions\n\n");
+	seg_worker_states_print(out);
 	print_reasons(out);
 	print_headers(out);
 	print_topics(out);
