@@ -49,6 +49,7 @@ static void forget_all(struct seg_part *part)
 {
 	seg_table_clear(&part->table);
 	part->work.len = part->dirty.len = part->erased.len = 0;
+	memset(part->dirty.slices, 0, sizeof part->dirty.slices);
 	part->sealed.work.len = part->sealed.gone.len = 0;
 	part->sealed.active = false;
 	part->cycle.runs = false;
@@ -142,9 +143,12 @@ void seg_part_close(struct seg_part *part)
 
 /* ---- look-ups ---- */
 
+/* An entry's places in the lists: work, erased, dirty and cycle. */
+enum { LISTS_BYTES = 2 * sizeof(struct seg_entry *) + 2 * sizeof(struct seg_keyed) };
+
 void seg_part_account(struct seg_part *part, struct seg_entry *e)
 {
-	size_t bytes = sizeof *e + e->id_len + 2 * sizeof(struct seg_slot);
+	size_t bytes = sizeof *e + e->id_len + 2 * sizeof(struct seg_slot) + LISTS_BYTES;
 
 	bytes += e->now ? seg_profile_size(e->now) : 0;
 	bytes += e->before ? e->before->bytes : 0;
@@ -307,7 +311,7 @@ enum seg_rc seg_part_find(struct seg_part *part, struct seg_str id, struct seg_p
 bool seg_entry_is_idle(const struct seg_entry *e)
 {
 	return !(e->touched || e->in_seal || e->in_work || e->evaluate || e->evaluate_sealed || e->dirty_log ||
-		 e->dirty_store || e->in_dirty || e->in_cycle || e->in_erased);
+		 e->dirty_store || e->listed || e->in_erased);
 }
 
 void seg_part_forget(struct seg_part *part, struct seg_entry *e)
@@ -352,7 +356,9 @@ void seg_part_evict(struct seg_part *part)
 
 bool seg_part_hurry(const struct seg_part *part)
 {
-	return part->memory_bytes > part->options.memory_bytes && part->dirty_len > part->table.len / 2;
+	/* Neither the dirty nor the erased may leave memory before a cycle has ended. */
+	return part->memory_bytes > part->options.memory_bytes &&
+	       part->dirty_len + part->erased.len > part->table.len / 2;
 }
 
 /* ---- figures ---- */

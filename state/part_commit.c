@@ -49,6 +49,7 @@ static enum seg_rc emit_profiles(const struct sealing *s, struct seg_error *err)
 	for (size_t i = 0; rc == SEG_OK && i < part->work.len; i++)
 		if (part->work.items[i]->tombstone)
 			rc = emit(s, SEG_CHANGELOG_PROFILE, seg_entry_id(part->work.items[i]), true, err);
+	seg_part_cycle_sort(part, s->logged_to);
 	for (size_t i = part->cycle.logged; rc == SEG_OK && i < s->logged_to; i++) {
 		const struct seg_entry *e = part->cycle.items[i].entry;
 

@@ -11,14 +11,35 @@
 
 /* ---- dirty marks ---- */
 
+static size_t slice_of(uint64_t hash)
+{
+	return (size_t)(hash >> (64 - SEG_SLICE_BITS));
+}
+
+static bool add_dirty(struct seg_dirty *dirty, struct seg_entry *e)
+{
+	if (dirty->len == dirty->cap) {
+		size_t cap = dirty->cap ? dirty->cap * 2 : 256;
+		struct seg_keyed *bigger = realloc(dirty->items, cap * sizeof *bigger);
+
+		if (!bigger)
+			return false;
+		dirty->items = bigger;
+		dirty->cap = cap;
+	}
+	dirty->items[dirty->len++] = (struct seg_keyed){e->hash, e};
+	dirty->slices[slice_of(e->hash)]++;
+	return true;
+}
+
 enum seg_rc seg_part_mark_dirty(struct seg_part *part, struct seg_entry *e, bool log, bool store, struct seg_error *err)
 {
 	if (!log && !store)
 		return SEG_OK;
-	if (!e->in_dirty) {
-		if (!seg_entries_add(&part->dirty, e))
+	if (!(e->listed & seg_dirty_bit(part))) {
+		if (!add_dirty(&part->dirty, e))
 			return seg_part_no_memory(part, err);
-		e->in_dirty = true;
+		e->listed |= seg_dirty_bit(part);
 	} else if (!e->dirty_log && !e->dirty_store) {
 		part->dirty_stale--;
 	}
@@ -38,23 +59,29 @@ void seg_part_clean(struct seg_part *part, struct seg_entry *e, bool log, bool s
 		e->dirty_store = false;
 	if (was && !e->dirty_log && !e->dirty_store) {
 		part->dirty_len--;
-		part->dirty_stale += e->in_dirty;
+		part->dirty_stale += (e->listed & seg_dirty_bit(part)) != 0;
 	}
 }
 
 void seg_part_tidy_dirty(struct seg_part *part)
 {
+	enum { AHEAD = 16 };
+	struct seg_dirty *dirty = &part->dirty;
 	size_t kept = 0;
 
-	for (size_t i = 0; i < part->dirty.len; i++) {
-		struct seg_entry *e = part->dirty.items[i];
+	for (size_t i = 0; i < dirty->len; i++) {
+		struct seg_entry *e = dirty->items[i].entry;
 
-		if (e->dirty_log || e->dirty_store)
-			part->dirty.items[kept++] = e;
-		else
-			e->in_dirty = false;
+		if (i + AHEAD < dirty->len)
+			__builtin_prefetch(dirty->items[i + AHEAD].entry);
+		if (e->dirty_log || e->dirty_store) {
+			dirty->items[kept++] = dirty->items[i];
+			continue;
+		}
+		e->listed &= ~seg_dirty_bit(part);
+		dirty->slices[slice_of(e->hash)]--;
 	}
-	part->dirty.len = kept;
+	dirty->len = kept;
 	part->dirty_stale = 0;
 }
 
@@ -75,6 +102,15 @@ void seg_keyed_sort(struct seg_keyed *items, size_t len)
 		qsort(items, len, sizeof *items, compare_keyed);
 }
 
+void seg_part_cycle_sort(struct seg_part *part, size_t to)
+{
+	struct seg_part_cycle *c = &part->cycle;
+	size_t at = c->sorted > 0 ? c->ends[c->sorted - 1] : 0;
+
+	for (; at < to && c->sorted < SEG_SLICES; at = c->ends[c->sorted++])
+		seg_keyed_sort(c->items + at, c->ends[c->sorted] - at);
+}
+
 static enum seg_rc reserve_items(struct seg_part *part, size_t len, struct seg_error *err)
 {
 	struct seg_keyed *bigger;
@@ -89,6 +125,19 @@ static enum seg_rc reserve_items(struct seg_part *part, size_t len, struct seg_e
 	return SEG_OK;
 }
 
+static void part_slices(const struct seg_dirty *dirty, struct seg_part_cycle *cycle)
+{
+	size_t at[SEG_SLICES], sum = 0;
+
+	for (size_t i = 0; i < SEG_SLICES; i++) {
+		at[i] = sum;
+		sum += dirty->slices[i];
+		cycle->ends[i] = sum;
+	}
+	for (size_t i = 0; i < dirty->len; i++)
+		cycle->items[at[slice_of(dirty->items[i].hash)]++] = dirty->items[i];
+}
+
 enum seg_rc seg_part_cycle_begin(struct seg_part *part, const struct seg_cut *cut, int64_t cut_offset,
 				 struct seg_error *err)
 {
@@ -97,18 +146,12 @@ enum seg_rc seg_part_cycle_begin(struct seg_part *part, const struct seg_cut *cu
 
 	if (rc != SEG_OK)
 		return rc;
-	cycle->len = cycle->logged = cycle->written = 0;
-	for (size_t i = 0; i < part->dirty.len; i++) {
-		struct seg_entry *e = part->dirty.items[i];
-
-		e->in_dirty = false;
-		if (!e->dirty_log && !e->dirty_store)
-			continue;
-		e->in_cycle = true;
-		cycle->items[cycle->len++] = (struct seg_keyed){e->hash, e};
-	}
+	cycle->len = part->dirty.len;
+	cycle->logged = cycle->written = cycle->sorted = 0;
+	part_slices(&part->dirty, cycle);
 	part->dirty.len = part->dirty_stale = 0;
-	seg_keyed_sort(cycle->items, cycle->len);
+	memset(part->dirty.slices, 0, sizeof part->dirty.slices);
+	part->turn ^= 1; /* whoever was listed as dirty is listed in the cycle; no entry need be looked at */
 	memcpy(cycle->next, cut->next, sizeof cycle->next);
 	cycle->position = cut_offset;
 	cycle->wall_ms = cut->wall_ms;
@@ -177,7 +220,7 @@ static enum seg_rc write_batch(struct seg_part *part, struct seg_keyed *items, s
 		return seg_part_wrong(part, rc, err);
 	for (size_t i = 0; i < n; i++) {
 		seg_part_clean(part, items[i].entry, SEG_MUTANT(ONE_DIRTY), true);
-		items[i].entry->in_cycle = false;
+		items[i].entry->listed &= ~seg_cycle_bit(part);
 	}
 	*ret_len = n;
 	return SEG_OK;

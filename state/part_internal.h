@@ -21,16 +21,28 @@ struct seg_keyed {
 	struct seg_entry *entry;
 };
 
+/* Slices of the hashes, each a run of leading bits: a set is parted by them at once, and each is sorted when its turn
+ * comes, so that no commit waits for the sorting of all customers. */
+enum { SEG_SLICE_BITS = 8, SEG_SLICES = 1 << SEG_SLICE_BITS };
+
+struct seg_dirty {
+	struct seg_keyed *items; /* in no order */
+	size_t len, cap;
+	size_t slices[SEG_SLICES]; /* how many of them are in each */
+};
+
 /* items[0 .. written) are in RocksDB (their pointers may be stale), [written .. logged) are in the changelog or needed
- * not go there, the rest is still to be logged. */
+ * not go there, the rest is still to be logged. Who was clean when it began is in it, too, and passed over. */
 struct seg_part_cycle {
 	bool runs;
 	int64_t next[SEG_SOURCES]; /* O: input positions of the commit that it began with */
 	int64_t position;	   /* L: offset of that commit's cut in the changelog */
 	int64_t wall_ms;	   /* of that cut */
-	struct seg_keyed *items;   /* in key order */
+	struct seg_keyed *items;   /* by slice; in key order up to the end of slice `sorted` - 1 */
 	size_t len, cap;
 	size_t logged, written;
+	size_t ends[SEG_SLICES]; /* of the slices, in items */
+	size_t sorted;		 /* slices */
 };
 
 /* The commit under way. */
@@ -62,7 +74,9 @@ struct seg_part {
 	int64_t changelog_position; /* L of the newest cut */
 
 	uint64_t customers, customers_committed;
-	struct seg_entries work, dirty, erased;
+	struct seg_entries work, erased;
+	struct seg_dirty dirty;
+	unsigned turn;	    /* bit of seg_entry.listed that means the dirty list; the other means the cycle */
 	size_t dirty_len;   /* entries with a dirty mark */
 	size_t dirty_stale; /* of the dirty list: clean by now */
 	struct seg_part_cycle cycle;
@@ -111,6 +125,16 @@ static inline bool seg_profile_is_alive(const struct seg_profile *p)
 	return p && p->decision.alive;
 }
 
+static inline unsigned seg_dirty_bit(const struct seg_part *part)
+{
+	return 1U << part->turn;
+}
+
+static inline unsigned seg_cycle_bit(const struct seg_part *part)
+{
+	return 2U >> part->turn;
+}
+
 /* The version of the last commit. */
 static inline const struct seg_profile *seg_entry_committed(const struct seg_entry *e)
 {
@@ -135,6 +159,8 @@ enum seg_rc seg_part_mark_dirty(struct seg_part *part, struct seg_entry *e, bool
 				struct seg_error *err) SEG_MUST_CHECK;
 void seg_part_clean(struct seg_part *part, struct seg_entry *e, bool log, bool store);
 void seg_part_tidy_dirty(struct seg_part *part);
+/* Sorts the cycle's slices that reach below `to`. */
+void seg_part_cycle_sort(struct seg_part *part, size_t to);
 /* Begins a cycle with the dirty set as it is now. */
 enum seg_rc seg_part_cycle_begin(struct seg_part *part, const struct seg_cut *cut, int64_t cut_offset,
 				 struct seg_error *err) SEG_MUST_CHECK;

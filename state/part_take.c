@@ -11,17 +11,10 @@
  * recovery takes it in once more. */
 enum seg_rc seg_part_spill(struct seg_part *part, struct seg_error *err)
 {
-	struct seg_keyed *items = malloc((part->dirty.len ? part->dirty.len : 1) * sizeof *items);
-	size_t len = part->dirty.len;
 	enum seg_rc rc;
 
-	if (!items)
-		return seg_part_no_memory(part, err);
-	for (size_t i = 0; i < len; i++)
-		items[i] = (struct seg_keyed){part->dirty.items[i]->hash, part->dirty.items[i]};
-	seg_keyed_sort(items, len);
-	rc = seg_part_write_items(part, items, len, err);
-	free(items);
+	seg_keyed_sort(part->dirty.items, part->dirty.len);
+	rc = seg_part_write_items(part, part->dirty.items, part->dirty.len, err);
 	if (rc == SEG_OK)
 		seg_part_tidy_dirty(part);
 	return rc;

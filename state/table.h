@@ -30,8 +30,8 @@ struct seg_entry {
 	bool dirty_log : 1;	  /* not all of the last commit's version is in the changelog */
 	bool dirty_store : 1;	  /* not all of it is in RocksDB */
 	bool in_work : 1;	  /* listed: touched, or to be evaluated */
-	bool in_dirty : 1;	  /* listed in the partition's dirty list */
-	bool in_cycle : 1;	  /* listed in the running cycle, and not yet written by it */
+	unsigned listed : 2;	  /* in the partition's dirty list, in the running cycle and not yet written by it: a
+				   * bit each, which of them is said by the partition (part_internal.h) */
 	bool in_erased : 1;	  /* listed: dead, kept until replay_from has passed its positions */
 	bool evaluate : 1;	  /* to be evaluated at the next commit, whatever else happens */
 	bool evaluate_sealed : 1; /* was, in the commit under way */

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "base/hash.h"
+
 static struct fixture fixture;
 
 static int setup(void **state)
@@ -524,6 +526,61 @@ static void test_scan_sees_everybody_once_in_order(void **state)
 	assert_true(s.n > MANY / 5 && s.n < MANY / 3 && s.last <= UINT64_MAX / 2);
 }
 
+/* Hashes of the profile records from `from` on must ascend; returns how many there are. */
+static size_t assert_ascending(const struct fixture *f, size_t from, uint64_t *last)
+{
+	size_t n = 0;
+
+	for (size_t i = from; i < f->len; i++) {
+		enum seg_changelog_kind kind;
+		struct seg_str id;
+
+		assert_ok(seg_changelog_key_parse(f->log[i].key.ptr, f->log[i].key.len, &kind, &id, NULL));
+		if (kind != SEG_CHANGELOG_PROFILE)
+			continue;
+		assert_true(seg_hash_customer(id) >= *last);
+		*last = seg_hash_customer(id);
+		n++;
+	}
+	return n;
+}
+
+/* A set that is sorted slice by slice while the cycle goes: every one of it once, in key order over all its commits; who
+ * becomes dirty on the way belongs to the next. */
+static void test_cycle_goes_in_key_order(void **state)
+{
+	enum { SET = 3000, EACH = 700 };
+	struct fixture *f = *state;
+	struct seg_part_numbers n;
+	uint64_t last = 0;
+	int64_t offset = 0;
+	size_t logged = 0;
+	char id[32];
+
+	fixture_recover(f);
+	for (int i = 0; i < SET; i++) {
+		snprintf(id, sizeof id, "c%d", i);
+		fixture_apply(f, id, offset++);
+	}
+	fixture_commit(f, 0); /* the cycle begins with all of them */
+	while (logged < SET) {
+		size_t from = f->len;
+
+		snprintf(id, sizeof id, "c%zu", logged);
+		fixture_apply(f, id, offset++);
+		fixture_commit(f, EACH);
+		logged += assert_ascending(f, from, &last);
+		assert_ok(seg_part_write(f->part, SIZE_MAX, NULL));
+	}
+	assert_int_equal(logged, SET);
+	fixture_commit(f, 0);
+	seg_part_numbers(f->part, &n);
+	assert_int_equal(n.cycles, 1);
+	fixture_flush(f);
+	fixture_recover(f);
+	assert_int_equal(fixture_purchases(f, "c0"), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -541,6 +598,7 @@ int main(void)
 		T(test_store_beyond_the_log_is_emptied),
 		T(test_store_older_than_tombstones_is_emptied),
 		T(test_damaged_store_is_made_anew_and_said),
+		T(test_cycle_goes_in_key_order),
 		T(test_memory_is_bounded),
 		T(test_rebuild_of_more_than_fits_memory),
 		T(test_scan_sees_everybody_once_in_order),
