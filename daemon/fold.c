@@ -124,9 +124,10 @@ static void *run_refit(void *arg)
 	return NULL;
 }
 
-/* Waits for a fit under way and forgets it. */
+/* Nobody waits for the result of a fit that is under way: a revocation or a stop must not. */
 static void abandon_refit(struct seg_fold *fold)
 {
+	seg_refit_cancel(fold->refit);
 	if (fold->fitting)
 		pthread_join(fold->thread, NULL);
 	fold->fitting = false;

@@ -33,7 +33,7 @@ enum seg_rc seg_learner_config_from(const struct seg_config *config, struct seg_
 
 enum seg_rc seg_fold_new(const struct seg_fold_options *options, struct seg_fold **ret,
 			 struct seg_error *err) SEG_MUST_CHECK;
-void seg_fold_free(struct seg_fold *fold); /* waits for a fit under way; NULL is fine */
+void seg_fold_free(struct seg_fold *fold); /* ends a fit under way; NULL is fine */
 
 /* Forgets all and starts from the newest published model (borrowed; NULL: none). All sums are to be taken again. */
 enum seg_rc seg_fold_begin(struct seg_fold *fold, struct seg_model *current, struct seg_error *err) SEG_MUST_CHECK;

@@ -15,6 +15,7 @@ struct rows {
 	const double *x;
 	size_t n;
 	uint32_t d;
+	const atomic_bool *cancelled;
 };
 
 /* Fits on halves of the rows x [n * d]. */
@@ -82,21 +83,21 @@ static enum seg_rc fit_half(struct halves *h, unsigned half, struct seg_error *e
 	return rc;
 }
 
-enum seg_rc seg_stability(const double *x, size_t n, uint32_t d, uint32_t k, uint64_t seed, double *ret,
-			  struct seg_error *err)
+static enum seg_rc stability_of(const struct rows *r, uint32_t k, uint64_t seed, double *ret, struct seg_error *err)
 {
 	struct seg_rng rng;
 	struct halves h;
 	double total = 0;
+	size_t n = r->n;
 	enum seg_rc rc;
 
 	if (n < 2)
 		return seg_error_set(err, SEG_INVALID, "stability: fewer than two rows");
-	rc = halves_init(&h, x, n, d, err);
+	rc = halves_init(&h, r->x, n, r->d, err);
 	if (rc)
 		goto out;
 	seg_rng_init(&rng, seed);
-	h.options = (struct seg_kmeans_options){.k = k, .starts = STARTS, .swaps = k};
+	h.options = (struct seg_kmeans_options){.k = k, .starts = STARTS, .swaps = k, .cancelled = r->cancelled};
 	for (unsigned pair = 0; pair < PAIRS; pair++) {
 		shuffle(h.order, n, &rng);
 		for (unsigned half = 0; half < 2; half++) {
@@ -113,10 +114,17 @@ out:
 	return rc;
 }
 
+enum seg_rc seg_stability(const double *x, size_t n, uint32_t d, uint32_t k, uint64_t seed, double *ret,
+			  struct seg_error *err)
+{
+	return stability_of(&(struct rows){x, n, d, NULL}, k, seed, ret, err);
+}
+
 /* Silhouette of the best fit with k clusters; -1 if the rows do not have as many distinct ones. */
 static enum seg_rc silhouette_of(const struct rows *rows, uint32_t k, uint64_t seed, double *ret, struct seg_error *err)
 {
-	struct seg_kmeans_options options = {.k = k, .starts = STARTS, .swaps = 2 * k, .seed = seed};
+	struct seg_kmeans_options options = {
+		.k = k, .starts = STARTS, .swaps = 2 * k, .seed = seed, .cancelled = rows->cancelled};
 	struct seg_kmeans km;
 	enum seg_rc rc = seg_kmeans_fit(rows->x, rows->n, rows->d, &options, &km, err);
 
@@ -139,7 +147,7 @@ static enum seg_rc consider(const struct rows *rows, uint32_t k, double silhouet
 			    struct seg_k_choice *choice, struct seg_error *err)
 {
 	double stability;
-	enum seg_rc rc = seg_stability(rows->x, rows->n, rows->d, k, seed + k, &stability, err);
+	enum seg_rc rc = stability_of(rows, k, seed + k, &stability, err);
 
 	if (rc)
 		return rc;
@@ -170,7 +178,7 @@ static enum seg_rc choose(const struct rows *rows, const struct seg_k_search *s,
 enum seg_rc seg_choose_k(const double *x, size_t n, uint32_t d, const struct seg_k_search *s, struct seg_k_choice *ret,
 			 struct seg_error *err)
 {
-	struct rows rows = {x, n < FIT_ROWS ? n : FIT_ROWS, d};
+	struct rows rows = {x, n < FIT_ROWS ? n : FIT_ROWS, d, s->cancelled};
 	struct seg_k_choice choice = {.k = s->k_min, .switched = true, .silhouette = NAN, .stability = NAN};
 	double silhouettes[SEG_MAX_CLUSTERS + 1] = {0}, best = -1;
 	enum seg_rc rc = SEG_OK;

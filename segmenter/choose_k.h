@@ -2,6 +2,7 @@
 #ifndef SEG_SEGMENTER_CHOOSE_K_H
 #define SEG_SEGMENTER_CHOOSE_K_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@ struct seg_k_search {
 	uint32_t current; /* k of the model that is there; 0: none */
 	bool anew;	  /* choose as if there were none, but keep current if it meets the rule */
 	uint64_t seed;
+	const atomic_bool *cancelled; /* as in kmeans.h */
 };
 
 struct seg_k_choice {

@@ -27,6 +27,7 @@ struct work {
 	double *candidate2; /* [n], seeding: distances with the candidate */
 	double *best2;	    /* [n], seeding: distances with the best candidate */
 	struct seg_rng rng;
+	const atomic_bool *cancelled;
 };
 
 struct solution {
@@ -187,7 +188,7 @@ static void lloyd(struct work *w, struct solution *s, unsigned steps, double tol
 	double before;
 
 	assign_all(w, s);
-	for (unsigned i = 0; i < steps; i++) {
+	for (unsigned i = 0; i < steps && !seg_is_cancelled(w->cancelled); i++) {
 		before = s->inertia;
 		bool moved = update(w, s);
 		bool changed = assign_all(w, s);
@@ -246,7 +247,7 @@ static void seed(struct work *w, struct solution *s, uint32_t k)
 		assign_all(w, s);
 		total = s->inertia;
 	}
-	while (s->k < k && total > 0) {
+	while (s->k < k && total > 0 && !seg_is_cancelled(w->cancelled)) {
 		double best_total = INFINITY;
 		size_t best = 0;
 		for (unsigned i = 0; i < candidates; i++) {
@@ -284,7 +285,7 @@ static void keep_better(const struct work *w, struct solution *best, const struc
 
 static void swaps(struct work *w, struct solution *best, struct solution *s, uint32_t tries)
 {
-	for (uint32_t i = 0; i < tries && best->k > 1 && best->inertia > 0; i++) {
+	for (uint32_t i = 0; i < tries && best->k > 1 && best->inertia > 0 && !seg_is_cancelled(w->cancelled); i++) {
 		uint32_t c = (uint32_t)seg_rng_below(&w->rng, best->k);
 		size_t at = seg_rng_below(&w->rng, w->n);
 
@@ -330,7 +331,7 @@ static void run(struct work *w, const struct seg_kmeans_options *o, struct solut
 {
 	uint32_t starts = o->starts ? o->starts : 5;
 
-	for (uint32_t i = 0; i < starts; i++) {
+	for (uint32_t i = 0; i < starts && !seg_is_cancelled(w->cancelled); i++) {
 		s->k = 0;
 		seed(w, s, o->k);
 		lloyd(w, s, LLOYD_START, LLOYD_TOLERANCE);
@@ -362,7 +363,12 @@ enum seg_rc seg_kmeans_fit(const double *x, size_t n, uint32_t d, const struct s
 		rc = seg_error_set(err, SEG_NO_MEMORY, "k-means: out of memory (%zu x %u, k %u)", n, d, options->k);
 		goto out;
 	}
+	w.cancelled = options->cancelled;
 	run(&w, options, &best, &s);
+	if (seg_is_cancelled(options->cancelled)) {
+		rc = seg_error_set(err, SEG_RETRY, "k-means: cancelled");
+		goto out;
+	}
 	*ret = (struct seg_kmeans){
 		.k = best.k, .inertia = best.inertia, .centroids = best.centroids, .labels = best.labels};
 	best = (struct solution){0};

@@ -8,6 +8,8 @@
 #ifndef SEG_SEGMENTER_KMEANS_H
 #define SEG_SEGMENTER_KMEANS_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,8 +20,9 @@ struct seg_kmeans_options {
 	uint32_t starts; /* greedy k-means++ starts; 0: 5 */
 	uint32_t swaps;	 /* random swaps tried on the best start; SEG_KMEANS_SWAPS: 10 * k */
 	uint64_t seed;
-	const double *initial; /* an extra start, [initial_k * d]; borrowed, NULL: none */
-	uint32_t initial_k;    /* more than k: the first k; fewer: filled up by greedy k-means++ */
+	const double *initial;	      /* an extra start, [initial_k * d]; borrowed, NULL: none */
+	uint32_t initial_k;	      /* more than k: the first k; fewer: filled up by greedy k-means++ */
+	const atomic_bool *cancelled; /* true: give up soon, SEG_RETRY; set by another thread; NULL: never */
 };
 enum { SEG_KMEANS_SWAPS = -1 };
 
@@ -29,6 +32,11 @@ struct seg_kmeans {
 	double *centroids; /* [k * d] */
 	uint32_t *labels;  /* [n], nearest centroid; lowest index on ties */
 };
+
+static inline bool seg_is_cancelled(const atomic_bool *cancelled)
+{
+	return cancelled && atomic_load_explicit(cancelled, memory_order_relaxed);
+}
 
 /* Fits. ret is filled on success; release it with seg_kmeans_release(). SEG_INVALID: no rows, no columns or k 0. */
 enum seg_rc seg_kmeans_fit(const double *x, size_t n, uint32_t d, const struct seg_kmeans_options *options,

@@ -73,6 +73,8 @@ enum seg_rc seg_learner_tick(struct seg_learner *l, int64_t now_ms, int32_t expe
 struct seg_refit;
 struct seg_refit *seg_learner_refit_begin(struct seg_learner *l, int64_t now_ms); /* NULL: no memory */
 void seg_refit_run(struct seg_refit *r);
+/* From another thread while run is under way: it ends within milliseconds, without a result; then it is to be freed. */
+void seg_refit_cancel(struct seg_refit *r);
 void seg_refit_free(struct seg_refit *r); /* abandoned */
 enum seg_rc seg_learner_refit_end(struct seg_learner *l, struct seg_refit *r, struct seg_error *err) SEG_MUST_CHECK;
 

@@ -21,6 +21,7 @@
 #define CHOOSE_ANEW 2
 
 struct seg_refit {
+	atomic_bool cancelled;
 	/* The question. */
 	bool k_auto, k_anew; /* anew: k is to be, and then: was, chosen by the rule */
 	uint32_t k, k_min, k_max;
@@ -44,6 +45,12 @@ struct seg_refit {
 	uint64_t *sizes;
 	double gain; /* NAN: nothing to compare with */
 };
+
+void seg_refit_cancel(struct seg_refit *r)
+{
+	if (r)
+		atomic_store(&r->cancelled, true);
+}
 
 void seg_refit_free(struct seg_refit *r)
 {
@@ -176,15 +183,17 @@ struct seg_refit *seg_learner_refit_begin(struct seg_learner *l, int64_t now_ms)
 static enum seg_rc fit(struct seg_refit *r, const double *x, struct seg_error *err)
 {
 	uint32_t d = r->basis.len, initial_k = 0;
-	struct seg_kmeans_options options = {.k = r->k, .swaps = (uint32_t)SEG_KMEANS_SWAPS, .seed = r->seed};
+	struct seg_kmeans_options options = {
+		.k = r->k, .swaps = (uint32_t)SEG_KMEANS_SWAPS, .seed = r->seed, .cancelled = &r->cancelled};
 	double *initial = NULL;
 	enum seg_rc rc;
 
 	if (r->k_auto) {
 		struct seg_k_choice choice;
-		rc = seg_choose_k(x, r->n, d,
-				  &(struct seg_k_search){r->k_min, r->k_max, r->current->k, r->k_anew, r->seed},
-				  &choice, err);
+		rc = seg_choose_k(
+			x, r->n, d,
+			&(struct seg_k_search){r->k_min, r->k_max, r->current->k, r->k_anew, r->seed, &r->cancelled},
+			&choice, err);
 		if (rc)
 			return rc;
 		options.k = choice.k;

@@ -1,9 +1,11 @@
 /* k-means: the optimum of small problems, blobs, determinism, hard inputs. */
 #include "tests/support/test.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/rng.h"
 #include "segmenter/kmeans.h"
 
@@ -264,6 +266,37 @@ static void test_fit_refuses_nothing(void **state)
 	seg_kmeans_release(NULL);
 }
 
+static void *cancel_soon(void *arg)
+{
+	seg_sleep_ms(50);
+	atomic_store((atomic_bool *)arg, true);
+	return NULL;
+}
+
+/* A fit that would take minutes ends soon after it is cancelled, and keeps nothing (the leak checker sees to that). */
+static void test_fit_can_be_cancelled(void **state)
+{
+	enum { N = 20000, D = 16, K = 200, SWAPS = 100000 };
+	double *x = malloc(sizeof(double) * N * D);
+	atomic_bool cancelled = false;
+	struct seg_kmeans_options o = {.k = K, .swaps = SWAPS, .seed = 1, .cancelled = &cancelled};
+	struct seg_kmeans km;
+	struct seg_rng rng;
+	pthread_t thread;
+
+	(void)state;
+	assert_non_null(x);
+	seg_rng_init(&rng, 5);
+	for (size_t i = 0; i < (size_t)N * D; i++)
+		x[i] = seg_rng_unit(&rng);
+	assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &cancelled), 0);
+	int64_t began = seg_monotonic_ms();
+	assert_int_equal(seg_kmeans_fit(x, N, D, &o, &km, NULL), SEG_RETRY);
+	assert_true(seg_monotonic_ms() - began < 10000);
+	pthread_join(thread, NULL);
+	free(x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +310,7 @@ int main(void)
 		cmocka_unit_test(test_fit_of_few_distinct_rows),
 		cmocka_unit_test(test_fit_with_a_repeated_initial),
 		cmocka_unit_test(test_fit_refuses_nothing),
+		cmocka_unit_test(test_fit_can_be_cancelled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
