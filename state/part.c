@@ -55,7 +55,7 @@ static void forget_all(struct seg_part *part)
 	part->cycle.runs = false;
 	part->cycle.len = part->cycle.logged = part->cycle.written = 0;
 	part->dirty_len = part->dirty_stale = part->memory_bytes = part->hand = 0;
-	part->customers = part->customers_committed = 0;
+	part->customers = part->customers_committed = part->below_open = 0;
 	part->recounted = false;
 	part->recount_next = 0;
 }
@@ -63,6 +63,7 @@ static void forget_all(struct seg_part *part)
 void seg_part_drop(struct seg_part *part)
 {
 	forget_all(part);
+	seg_part_bulk_drop(part);
 	part->ready = part->has_cut = part->taking = part->rereading = part->tombs_late = false;
 	part->seq = 0;
 	part->changelog_position = -1;

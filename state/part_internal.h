@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/mutant.h"
+#include "state/codec.h"
 #include "state/part.h"
 #include "state/spare.h"
 #include "state/table.h"
@@ -49,7 +50,7 @@ struct seg_part_cycle {
 struct seg_part_sealed {
 	bool active, begins, ends;
 	struct seg_cut cut;
-	uint64_t customers;
+	uint64_t customers, below_window;
 	size_t logged_to;	 /* cycle.logged once it has committed */
 	struct seg_entries work; /* touched or evaluated by it */
 	struct seg_entries gone; /* whose erasure's decision it tombstones */
@@ -83,7 +84,8 @@ struct seg_part {
 	struct seg_part_sealed sealed;
 
 	size_t memory_bytes, hand;
-	uint64_t hits, misses, cycles, faults, below_window;
+	uint64_t hits, misses, cycles, faults;
+	uint64_t below_window, below_open; /* committed; since the last seal */
 
 	/* recount and merged scans */
 	bool recounted;

@@ -306,7 +306,10 @@ static enum seg_rc finish_rebuild(struct seg_part *part, struct seg_error *err)
 		return SEG_OK;
 	else if (position < 0)
 		position = part->facts.changelog_low;
-	rc = seg_part_spill(part, err);
+	rc = seg_part_bulk_write(part, err);
+	seg_part_bulk_drop(part);
+	if (rc == SEG_OK)
+		rc = seg_part_spill(part, err);
 	return rc == SEG_OK ? seg_part_write_position(part, position, part->cut.wall_ms, &part->cut, err) : rc;
 }
 
@@ -464,8 +467,11 @@ enum seg_rc seg_part_reread(struct seg_part *part, const struct seg_event *e, in
 
 enum seg_rc seg_part_recovered(struct seg_part *part, struct seg_error *err)
 {
-	(void)err;
+	enum seg_rc rc = seg_store_bulk_end(part->store, err); /* no merging of files took time from reading again */
+
 	assert(part->rereading && seg_part_reread_done(part));
+	if (rc != SEG_OK)
+		return seg_part_wrong(part, rc, err);
 	part->rereading = part->rebuilding = false;
 	part->ready = true;
 	seg_part_evict(part);

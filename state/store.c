@@ -186,6 +186,7 @@ static enum seg_rc open_db(struct seg_store *s, struct seg_error *err)
 {
 	char *message = NULL;
 
+	s->bulk = false;
 	s->db = rocksdb_open(s->env->options, s->dir, &message);
 	if (message) {
 		s->db = NULL;
@@ -315,7 +316,7 @@ static enum seg_rc get(struct seg_store *s, const char *key, size_t len, struct 
 	return rc;
 }
 
-static size_t profile_key(char *key, uint64_t hash, struct seg_str id)
+size_t seg_store_profile_key(char *key, uint64_t hash, struct seg_str id)
 {
 	key[0] = SEG_KEY_PROFILE;
 	for (int i = 0; i < 8; i++)
@@ -337,7 +338,7 @@ enum seg_rc seg_store_get(struct seg_store *s, uint64_t hash, struct seg_str id,
 
 	if (id.len > SEG_CUSTOMER_ID_BYTES)
 		return SEG_NOT_FOUND;
-	return get(s, key, profile_key(key, hash, id), out, err);
+	return get(s, key, seg_store_profile_key(key, hash, id), out, err);
 }
 
 enum seg_rc seg_store_get_meta(struct seg_store *s, const char *name, struct seg_buf *out, struct seg_error *err)
@@ -391,7 +392,7 @@ void seg_batch_put_profile(struct seg_batch *b, uint64_t hash, struct seg_str id
 	if (id.len > SEG_CUSTOMER_ID_BYTES)
 		b->too_long = true;
 	else
-		rocksdb_writebatch_put(b->wb, key, profile_key(key, hash, id), data, len);
+		rocksdb_writebatch_put(b->wb, key, seg_store_profile_key(key, hash, id), data, len);
 }
 
 void seg_batch_delete_profile(struct seg_batch *b, uint64_t hash, struct seg_str id)
@@ -399,7 +400,7 @@ void seg_batch_delete_profile(struct seg_batch *b, uint64_t hash, struct seg_str
 	char key[SEG_KEY_HEAD + SEG_CUSTOMER_ID_BYTES];
 
 	if (id.len <= SEG_CUSTOMER_ID_BYTES)
-		rocksdb_writebatch_delete(b->wb, key, profile_key(key, hash, id));
+		rocksdb_writebatch_delete(b->wb, key, seg_store_profile_key(key, hash, id));
 }
 
 void seg_batch_put_meta(struct seg_batch *b, const char *name, const void *data, size_t len)

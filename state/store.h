@@ -76,6 +76,24 @@ void seg_batch_delete_meta(struct seg_batch *b, const char *name);
 /* Writes without sync. The batch stays as it is: clear it to use it again. An empty batch writes nothing. */
 enum seg_rc seg_batch_write(struct seg_store *s, struct seg_batch *b, struct seg_error *err) SEG_MUST_CHECK;
 
+/*
+ * Sorted runs, for a store that is being rebuilt (store_bulk.c): between begin and end files of RocksDB are hardly merged,
+ * and each run becomes one of them as a whole, later runs over earlier ones and over batches. `end` puts the options back.
+ * Opening or emptying a store puts them back, too.
+ */
+enum seg_rc seg_store_bulk_begin(struct seg_store *s, struct seg_error *err) SEG_MUST_CHECK;
+enum seg_rc seg_store_bulk_end(struct seg_store *s, struct seg_error *err) SEG_MUST_CHECK;
+
+struct seg_run;
+/* At most one at a time for a store; the store outlives it. */
+enum seg_rc seg_run_open(struct seg_store *s, struct seg_run **ret, struct seg_error *err) SEG_MUST_CHECK;
+/* In key order (hash, then id), each customer once. data NULL: deleted. */
+enum seg_rc seg_run_put(struct seg_run *run, uint64_t hash, struct seg_str id, const void *data, size_t len,
+			struct seg_error *err) SEG_MUST_CHECK;
+/* Into the store, durable at once; frees the run also on failure. */
+enum seg_rc seg_run_close(struct seg_run *run, struct seg_error *err) SEG_MUST_CHECK;
+void seg_run_drop(struct seg_run *run); /* nothing of it; NULL is fine */
+
 /* Profiles with hash >= from_hash in key order, as of the moment of opening. Scans must be closed before the store. */
 enum seg_rc seg_scan_open(struct seg_store *s, uint64_t from_hash, struct seg_scan **ret,
 			  struct seg_error *err) SEG_MUST_CHECK;

@@ -23,12 +23,18 @@ struct seg_store {
 	rocksdb_t *db;	       /* NULL after a failed seg_store_empty() */
 	rocksdb_readoptions_t *read;
 	rocksdb_writeoptions_t *write, *write_sync;
+	bool bulk; /* options are those of a rebuild */
 };
 
 struct seg_batch {
 	rocksdb_writebatch_t *wb;
 	bool too_long; /* a key was refused: the batch is not written */
 };
+
+size_t seg_store_profile_key(char *key, uint64_t hash, struct seg_str id); /* id no longer than allowed */
+
+struct seg_store *seg_run_store(const struct seg_run *run);
+int seg_store_files_at_level_0(struct seg_store *s);
 
 /* Takes RocksDB's message (freed) and says what it means for the caller. */
 enum seg_rc seg_store_failed(const char *dir, const char *what, char *message, struct seg_error *err);

@@ -367,6 +367,59 @@ enum seg_rc seg_batch_write(struct seg_store *s, struct seg_batch *b, struct seg
 	return SEG_OK;
 }
 
+/* A run is a batch here. */
+struct seg_run {
+	struct seg_store *store;
+	struct seg_batch *batch;
+};
+
+enum seg_rc seg_store_bulk_begin(struct seg_store *s, struct seg_error *err)
+{
+	(void)s;
+	(void)err;
+	return SEG_OK;
+}
+
+enum seg_rc seg_store_bulk_end(struct seg_store *s, struct seg_error *err)
+{
+	return seg_store_bulk_begin(s, err);
+}
+
+enum seg_rc seg_run_open(struct seg_store *s, struct seg_run **ret, struct seg_error *err)
+{
+	(void)err;
+	*ret = calloc(1, sizeof **ret);
+	if (!*ret || !((*ret)->batch = seg_batch_new()))
+		abort();
+	(*ret)->store = s;
+	return SEG_OK;
+}
+
+enum seg_rc seg_run_put(struct seg_run *run, uint64_t hash, struct seg_str id, const void *data, size_t len,
+			struct seg_error *err)
+{
+	(void)err;
+	if (data)
+		seg_batch_put_profile(run->batch, hash, id, data, len);
+	else
+		seg_batch_delete_profile(run->batch, hash, id);
+	return SEG_OK;
+}
+
+void seg_run_drop(struct seg_run *run)
+{
+	seg_batch_free(run->batch);
+	free(run);
+}
+
+enum seg_rc seg_run_close(struct seg_run *run, struct seg_error *err)
+{
+	enum seg_rc rc = run->batch->len > 0 ? seg_batch_write(run->store, run->batch, err) : SEG_OK;
+
+	seg_run_drop(run);
+	return rc;
+}
+
 enum seg_rc seg_scan_open(struct seg_store *s, uint64_t from_hash, struct seg_scan **ret, struct seg_error *err)
 {
 	struct seg_scan *scan = calloc(1, sizeof *scan);

@@ -24,6 +24,12 @@ static struct disk {
 
 enum seg_rc __real_seg_batch_write(struct seg_store *s, struct seg_batch *b, struct seg_error *err);
 enum seg_rc __wrap_seg_batch_write(struct seg_store *s, struct seg_batch *b, struct seg_error *err);
+enum seg_rc __real_seg_run_put(struct seg_run *run, uint64_t hash, struct seg_str id, const void *data, size_t len,
+			       struct seg_error *err);
+enum seg_rc __wrap_seg_run_put(struct seg_run *run, uint64_t hash, struct seg_str id, const void *data, size_t len,
+			       struct seg_error *err);
+enum seg_rc __real_seg_run_close(struct seg_run *run, struct seg_error *err);
+enum seg_rc __wrap_seg_run_close(struct seg_run *run, struct seg_error *err);
 enum seg_rc __real_seg_store_sync(struct seg_store *s, struct seg_error *err);
 enum seg_rc __wrap_seg_store_sync(struct seg_store *s, struct seg_error *err);
 enum seg_rc __real_seg_store_empty(struct seg_store *s, struct seg_error *err);
@@ -70,6 +76,39 @@ enum seg_rc __wrap_seg_batch_write(struct seg_store *s, struct seg_batch *b, str
 
 	if (rc == SEG_OK && seg_batch_len(b) > 0)
 		record(disk(s->dir), data, len);
+	return rc;
+}
+
+/* The run under way, as a batch: that is what is recorded of it. */
+static struct seg_batch *run_batch;
+static char run_dir[32];
+
+enum seg_rc __wrap_seg_run_put(struct seg_run *run, uint64_t hash, struct seg_str id, const void *data, size_t len,
+			       struct seg_error *err)
+{
+	if (!run_batch)
+		run_batch = seg_batch_new();
+	snprintf(run_dir, sizeof run_dir, "%s", seg_run_store(run)->dir);
+	if (data)
+		seg_batch_put_profile(run_batch, hash, id, data, len);
+	else
+		seg_batch_delete_profile(run_batch, hash, id);
+	return __real_seg_run_put(run, hash, id, data, len, err);
+}
+
+enum seg_rc __wrap_seg_run_close(struct seg_run *run, struct seg_error *err)
+{
+	enum seg_rc rc = __real_seg_run_close(run, err);
+	size_t len;
+
+	if (rc == SEG_OK && run_batch && seg_batch_len(run_batch) > 0) {
+		const char *data = rocksdb_writebatch_data(run_batch->wb, &len);
+
+		record(disk(run_dir), data, len);
+	}
+	if (run_batch)
+		seg_batch_free(run_batch);
+	run_batch = NULL;
 	return rc;
 }
 
