@@ -35,6 +35,7 @@ static struct {
 	long n, ms;
 } stall = {.point = -1};
 static atomic_long passings, stall_passings;
+static atomic_bool armed = true;
 
 static void refuse(const char *variable, const char *value, const char *what)
 {
@@ -91,6 +92,22 @@ static void read_mutant(const char *value)
 	seg_mutant_now = (enum seg_mutant)mutant;
 }
 
+static void on_signal(int number)
+{
+	(void)number;
+	atomic_store(&armed, true);
+}
+
+static void wait_for_signal(const char *value)
+{
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+	if (strcmp(value, "signal") != 0)
+		refuse("SEGMENTD_ARMED_BY", value, "only signal is known");
+	atomic_store(&armed, false);
+	sigaction(SIGUSR2, &action, NULL);
+}
+
 void seg_faults_begin(void)
 {
 	const char *value = getenv("SEGMENTD_CRASH");
@@ -100,6 +117,9 @@ void seg_faults_begin(void)
 	value = getenv("SEGMENTD_STALL");
 	if (value && *value)
 		read_stall(value);
+	value = getenv("SEGMENTD_ARMED_BY");
+	if (value && *value)
+		wait_for_signal(value);
 	value = getenv("SEGMENTD_MUTANT");
 	if (value && *value)
 		read_mutant(value);
@@ -133,9 +153,10 @@ void seg_crash_point(enum seg_crash_point point)
 	char line[128];
 	pthread_t thread;
 
+	if (!atomic_load(&armed))
+		return;
 	if ((int)point == stall.point && atomic_fetch_add(&stall_passings, 1) + 1 == stall.n)
 		stall_here();
-
 	if ((int)point != crash.point || atomic_fetch_add(&passings, 1) + 1 != crash.n)
 		return;
 	int len = snprintf(line, sizeof line, "crash_point name=%s n=%ld delay_us=%ld\n", point_ids[point], crash.n,

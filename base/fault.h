@@ -7,6 +7,7 @@
  *                                      many microseconds later, so that the kill falls into what comes next
  *   SEGMENTD_STALL=name:n:ms           the n-th passing of the crash point sleeps that long and goes on, after one line on
  *                                      stderr, "stall name=… n=…"
+ *   SEGMENTD_ARMED_BY=signal           passings are counted from the first SIGUSR2 on
  *   SEGMENTD_MUTANT=id                 the seeded bug of base/mutant.h
  *
  * Any thread may pass a crash point.

@@ -1,0 +1,1 @@
+"""What scenarios of faults are written with; see ../README.md."""
