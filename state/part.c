@@ -125,6 +125,7 @@ void seg_part_close(struct seg_part *part)
 {
 	if (!part)
 		return;
+	seg_part_bulk_drop(part);
 	seg_table_release(&part->table);
 	free(part->work.items);
 	free(part->dirty.items);

@@ -99,6 +99,7 @@ struct seg_part {
 	int64_t from_offset; /* where the changelog is read from; SEG_PART_FROM_START */
 	int64_t reread_at[SEG_SOURCES], reread_to[SEG_SOURCES];
 	bool reread_last[SEG_SOURCES]; /* the record before the end has come (a seeded bug looks at it) */
+	struct seg_bulk *bulk;	       /* of a rebuild; NULL: nothing is kept */
 	struct seg_cut store_cut;      /* as the store had it, has_store_cut */
 	bool has_store_cut;
 	bool tombs_late; /* seeded bug: tombstones wait for the next commit */
@@ -178,5 +179,18 @@ enum seg_rc seg_part_write_position(struct seg_part *part, int64_t position, int
 enum seg_rc seg_part_spill(struct seg_part *part, struct seg_error *err) SEG_MUST_CHECK;
 enum seg_rc seg_part_spill_if_full(struct seg_part *part, struct seg_error *err) SEG_MUST_CHECK;
 void seg_part_replace_now(struct seg_part *part, struct seg_entry *e, struct seg_profile *p);
+enum seg_rc seg_part_take_into_memory(struct seg_part *part, enum seg_changelog_kind kind, struct seg_str id,
+				      struct seg_str value, struct seg_error *err) SEG_MUST_CHECK;
+/* A decision onto a profile: of another life, or without one (*p NULL), what was is freed and an empty one begins, with what
+ * the erasure in between keeps out as applied. */
+enum seg_rc seg_profile_take_decision(struct seg_profile **p, struct seg_str id, uint64_t hash,
+				      const struct seg_decision *d, struct seg_error *err) SEG_MUST_CHECK;
+
+/* part_bulk.c: keeps a record of a rebuild, unless memory has its customer or it is too large (*ret_kept false). */
+enum seg_rc seg_part_bulk_keep(struct seg_part *part, enum seg_changelog_kind kind, struct seg_str id,
+			       struct seg_str value, bool *ret_kept, struct seg_error *err) SEG_MUST_CHECK;
+/* What is kept goes to the store. */
+enum seg_rc seg_part_bulk_write(struct seg_part *part, struct seg_error *err) SEG_MUST_CHECK;
+void seg_part_bulk_drop(struct seg_part *part);
 
 #endif
