@@ -19,7 +19,14 @@ void seg_buf_release(struct seg_buf *b)
 void seg_buf_clear(struct seg_buf *b)
 {
 	b->len = 0;
-	b->failed = false;
+	b->failed = b->no_memory = false;
+}
+
+enum seg_rc seg_buf_rc(const struct seg_buf *b)
+{
+	if (!b->failed)
+		return SEG_OK;
+	return b->no_memory ? SEG_NO_MEMORY : SEG_LIMIT;
 }
 
 static bool reserve(struct seg_buf *b, size_t more)
@@ -37,8 +44,10 @@ static bool reserve(struct seg_buf *b, size_t more)
 	while (cap < b->len + more)
 		cap = cap > b->max / 2 ? b->max : cap * 2;
 	data = realloc(b->data, cap);
-	if (!data)
+	if (!data) {
+		b->no_memory = true;
 		goto fail;
+	}
 	b->data = data;
 	b->cap = cap;
 	return true;

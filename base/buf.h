@@ -15,11 +15,14 @@ struct seg_buf {
 	uint8_t *data;
 	size_t len, cap, max;
 	bool failed;
+	bool no_memory; /* ... for want of memory, not for its maximum */
 };
 
 void seg_buf_init(struct seg_buf *b, size_t max);
 void seg_buf_release(struct seg_buf *b);
 void seg_buf_clear(struct seg_buf *b); /* keeps the memory, clears `failed` */
+/* What a writer finds at the end: SEG_OK, SEG_NO_MEMORY or SEG_LIMIT. */
+enum seg_rc seg_buf_rc(const struct seg_buf *b);
 void seg_buf_append(struct seg_buf *b, const void *data, size_t len);
 void seg_buf_u8(struct seg_buf *b, uint8_t v);
 void seg_buf_u32be(struct seg_buf *b, uint32_t v);

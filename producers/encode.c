@@ -225,11 +225,12 @@ enum seg_rc seg_encode_body(enum seg_output output, const void *record, bool jso
 		rc = seg_error_set(err, SEG_INVALID, "a %s cannot be written: %s %s", seg_output_names[output], f.bad,
 				   f.why);
 	else if (to->failed)
-		rc = seg_error_set(err, SEG_LIMIT, "a %s does not fit into the %zu bytes allowed, or memory is out",
-				   seg_output_names[output], to->max);
+		rc = to->no_memory ? seg_error_set(err, SEG_NO_MEMORY, "a %s: no memory", seg_output_names[output])
+				   : seg_error_set(err, SEG_LIMIT, "a %s does not fit into the %zu bytes allowed",
+						   seg_output_names[output], to->max);
 	if (rc != SEG_OK) {
 		to->len = len;
-		to->failed = false;
+		to->failed = to->no_memory = false;
 	}
 	return rc;
 }

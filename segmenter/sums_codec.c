@@ -72,7 +72,8 @@ enum seg_rc seg_sums_encode(const struct seg_sums *s, uint64_t cluster, uint64_t
 		if (s->buckets[i]->cluster == cluster)
 			put_bucket(s->buckets[i], out);
 	if (out->failed)
-		return seg_error_set(err, SEG_LIMIT, "sums: the piece of cluster %" PRIu64 " does not fit", cluster);
+		return seg_error_set(err, seg_buf_rc(out), "sums: %s of cluster %" PRIu64,
+				     out->no_memory ? "no memory for the piece" : "too large is the piece", cluster);
 	return SEG_OK;
 }
 

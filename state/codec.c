@@ -50,12 +50,15 @@ enum seg_rc seg_frame_end(struct seg_frame *f, size_t max_bytes, struct seg_erro
 		seg_buf_u32be(b, (uint32_t)seg_hash64(b->data + f->start, b->len - f->start));
 	if (f->invalid)
 		rc = seg_error_set(err, SEG_INVALID, "%s cannot be stored: %s", f->what, f->invalid);
+	else if (b->no_memory)
+		rc = seg_error_set(err, SEG_NO_MEMORY, "%s: no memory", f->what);
 	else if (b->failed || b->len - f->start > max_bytes)
-		rc = seg_error_set(err, SEG_LIMIT, "%s is too large to be stored: over %zu bytes, or no memory",
-				   f->what, max_bytes < b->max ? max_bytes : b->max);
+		rc = seg_error_set(err, SEG_LIMIT, "%s is too large to be stored: over %zu bytes", f->what,
+				   max_bytes < b->max ? max_bytes : b->max);
 	if (rc) {
 		b->len = f->start;
 		b->failed = f->failed_before;
+		b->no_memory = b->no_memory && b->failed;
 	}
 	return rc;
 }

@@ -1,5 +1,6 @@
 /* What events, erasures and decisions do to customers between two seals. */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -113,10 +114,14 @@ enum seg_rc seg_part_contribute(struct seg_part *part, uint64_t hash, const stru
 	to = to ? to : &none;
 	if (seg_contribution_equal(from, to))
 		return SEG_OK;
-	if (from->basis != 0)
-		rc = part->options.contribution(part->options.ctx, from, -1, err);
-	if (rc == SEG_OK && to->basis != 0)
+	/* In first: taking out needs no memory, so that a failure can be undone. */
+	if (to->basis != 0)
 		rc = part->options.contribution(part->options.ctx, to, 1, err);
+	if (rc != SEG_OK || from->basis == 0)
+		return rc;
+	rc = part->options.contribution(part->options.ctx, from, -1, err);
+	if (rc != SEG_OK && to->basis != 0)
+		(void)!part->options.contribution(part->options.ctx, to, -1, NULL);
 	return rc;
 }
 
@@ -309,6 +314,28 @@ bool seg_entry_cause(const struct seg_entry *e, enum seg_source *ret_source, int
 	return true;
 }
 
+/* Profile and sums, or neither: what needs memory comes before the sums. */
+static enum seg_rc take_contribution(struct seg_part *part, struct seg_entry *e, const struct seg_contribution *to,
+				     struct seg_error *err)
+{
+	struct seg_contribution *now = &e->now->contribution, fresh = {0};
+	bool fits = now->values && now->len == to->len; /* then a copy needs no memory */
+	enum seg_rc rc;
+
+	if (!fits && !seg_contribution_copy(&fresh, to))
+		return seg_part_no_memory(part, err);
+	rc = seg_part_contribute(part, e->hash, now, to, err);
+	if (rc != SEG_OK) {
+		free(fresh.values);
+		return rc;
+	}
+	if (fits)
+		return seg_contribution_copy(now, to) ? SEG_OK : seg_part_no_memory(part, err);
+	free(now->values);
+	*now = fresh;
+	return SEG_OK;
+}
+
 enum seg_rc seg_part_decide(struct seg_part *part, struct seg_entry *e, const struct seg_decision *decision,
 			    const struct seg_contribution *contribution, struct seg_error *err)
 {
@@ -330,11 +357,8 @@ enum seg_rc seg_part_decide(struct seg_part *part, struct seg_entry *e, const st
 		return SEG_OK;
 	rc = seg_part_touch(part, e, err);
 	if (rc == SEG_OK)
-		rc = seg_part_contribute(part, e->hash, &e->now->contribution, contribution, err);
-	if (rc != SEG_OK)
-		return rc;
-	if (!seg_contribution_copy(&e->now->contribution, contribution))
-		return seg_part_no_memory(part, err);
-	e->now->decision = d;
-	return SEG_OK;
+		rc = take_contribution(part, e, contribution, err);
+	if (rc == SEG_OK)
+		e->now->decision = d;
+	return rc;
 }

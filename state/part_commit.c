@@ -26,6 +26,8 @@ static enum seg_rc emit(const struct sealing *s, enum seg_changelog_kind kind, s
 
 	seg_buf_clear(key);
 	seg_changelog_key(key, kind, id);
+	if (key->failed)
+		return seg_part_no_memory(s->part, err);
 	struct seg_str v = {tombstone ? NULL : (const char *)value->data, tombstone ? 0 : (uint32_t)value->len};
 	return s->emit(s->ctx, kind == SEG_CHANGELOG_CUT ? SEG_EMIT_CUT : SEG_EMIT_RECORD,
 		       (struct seg_str){(const char *)key->data, (uint32_t)key->len}, v, err);

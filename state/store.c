@@ -276,7 +276,8 @@ enum seg_rc seg_store_empty(struct seg_store *s, struct seg_error *err)
 	enum seg_rc rc;
 
 	pthread_rwlock_wrlock(&s->lock);
-	rocksdb_close(s->db);
+	if (s->db)
+		rocksdb_close(s->db);
 	s->db = NULL;
 	rc = seg_store_destroy(s->env, s->dir, err);
 	if (rc == SEG_OK)
@@ -307,8 +308,8 @@ static enum seg_rc get(struct seg_store *s, const char *key, size_t len, struct 
 		value = rocksdb_pinnableslice_value(slice, &value_len);
 		seg_buf_clear(out);
 		seg_buf_append(out, value, value_len);
-		rc = out->failed ? seg_error_set(err, SEG_LIMIT, "store %s: a record of %zu bytes is too large", s->dir,
-						 value_len)
+		rc = out->failed ? seg_error_set(err, seg_buf_rc(out), "store %s: %s a record of %zu bytes", s->dir,
+						 out->no_memory ? "no memory for" : "too large is", value_len)
 				 : SEG_OK;
 	}
 	rocksdb_pinnableslice_destroy(slice);
