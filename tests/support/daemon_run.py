@@ -249,6 +249,7 @@ class Job:
 
     def judge(self, **cleaning):
         """After a clean stop. Raises with the report if anything is not as it must be."""
-        world, findings = oracle.run(self.kafka.brokers, self.app, self.binary, self.data_dir, SOURCE_DIR, **cleaning)
+        world, findings = oracle.run(self.kafka.brokers, self.app, self.binary, self.data_dir, SOURCE_DIR, settings=self.settings,
+                                     **cleaning)
         expect(not findings, f"the oracle has {len(findings)} objections, see above")
         return world

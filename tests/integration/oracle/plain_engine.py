@@ -1,15 +1,25 @@
 """A plain engine in Python that does with a stream what segmentd promises, and leaves a World behind (checks.py): one
-transaction for every few records, segments by the number of events, sums at the end. The oracle's own tests doctor it."""
+transaction for every few records, segments by a model of two features, erasures, sums at the end. The oracle's own tests
+doctor it."""
 import collections
+import json
 import random
 
 import checks
+import explain
 import recount
 import wire
 import xxhash
 
 TOPICS = {"web": "web-events", "email": "email-events", "orders": "orders", "profiles": "profiles"}
-APP, PARTITIONS, BASIS = "plain", 2, 2**63 + 17
+APP, PARTITIONS, BASIS, AT_MS = "plain", 2, 2**63 + 17, 1738281600000
+NOWHERE = [-1] * 4
+SCALE = {"mean": 0., "scale": 1., "weight": 1., "imputed": 2., "quantum": 2.**-20}
+MODEL = {"promotion": "1", "revision": "3", "basis": str(BASIS), "clusters": ["1", "2", "3"],
+         "features": [{"name": "avg_order_value", "transform": "log1p", **SCALE},
+                      {"name": "page_views_7d", "transform": "linear", **SCALE}],
+         "centroids": [[2., 0.], [4., 1.], [5., 3.]]}
+VERSION = explain.Model(json.dumps(MODEL)).version
 
 
 def varint(n):
@@ -34,10 +44,21 @@ def record(*sections):
 
 
 def decision_bytes(d, base):
+    """birth None: dead."""
+    floor = b"".join(map(zigzag, d["stay_out"])) if d.get("stay_out") else b""
+    flags = 2 if floor else 0
+    if d["birth"] is None:
+        return bytes([flags]) + floor
     source, offset = d["birth"]
-    flags = 1 | (4 if d["since"] is not None else 0) | wire.SOURCES.index(source) << 3
+    flags |= 1 | (4 if d["since"] is not None else 0) | wire.SOURCES.index(source) << 3
     since = zigzag(base - d["since"]) if d["since"] is not None else b""
-    return bytes([flags]) + zigzag(offset) + varint(d["number"]) + varint(d["cluster"]) + since
+    return bytes([flags]) + zigzag(offset) + varint(d["number"]) + varint(d["cluster"]) + since + floor
+
+
+def contribution_bytes(c, base):
+    values = b"".join(varint(0 if v is None else ((v << 1) ^ (v >> 63)) + 1) for v in c["values"])
+    return (varint(int(c["basis"])) + varint(int(c["cluster"])) + varint(c["promotion"]) +
+            zigzag(base - c["evaluated_at_ms"]) + varint(len(c["values"])) + values)
 
 
 def mask_of(there):
@@ -52,10 +73,11 @@ def window_bytes(heap, base):
     return out
 
 
-def profile_bytes(c, d):
+def profile_bytes(c, d, contribution):
     base, orders = c.last_ms, checks.orders_of(c)
+    applied = {s: c.applied.get(s, f) for s, f in zip(wire.SOURCES, d.get("floor", NOWHERE)) if c.applied.get(s, f) >= 0}
     parts = [(1, b"\x03" + zigzag(-base) + zigzag(base - c.first_ms) + c.id.encode()),
-             (2, mask_of(c.applied) + b"".join(varint(c.applied[s]) for s in wire.SOURCES if s in c.applied))]
+             (2, mask_of(applied) + b"".join(varint(applied[s]) for s in wire.SOURCES if s in applied))]
     if orders:
         times = [orders[k] for k in ("first_ms", "last_ms")]
         parts.append((3, b"".join(varint(orders[k]) for k in ("purchases", "refunds", "purchased", "refunded")) +
@@ -66,14 +88,14 @@ def profile_bytes(c, d):
                                                             for p, (t, g) in c.consents.items())))
     seen = {s: heap for s, (heap, _) in c.seen.items() if heap}
     parts.append((8, mask_of(seen) + b"".join(window_bytes(seen[s], base) for s in wire.SOURCES if s in seen)))
-    return record(*parts, (9, decision_bytes(d, base)))
+    return record(*parts, (9, decision_bytes(d, base)), (10, contribution_bytes(contribution, base)))
 
 
-def cut_bytes(seq, positions, replay_from, position):
+def cut_bytes(seq, positions, replay_from, position, customers):
     out = varint(seq) + zigzag(1000) + zigzag(position) + b"\x01" + zigzag(500)
     for source in wire.SOURCES:
         out += zigzag(positions[source]) + zigzag(replay_from[source]) + b"\x00"
-    return record((1, out + bytes(8) + varint(1) + varint(1) + bytes(8) + varint(9) + text(b"") + text(b"t") + text(b"c") +
+    return record((1, out + bytes(8) + varint(1) + varint(VERSION) + bytes(8) + varint(customers) + text(b"") + text(b"t") + text(b"c") +
                    text(b"i")))
 
 
@@ -106,61 +128,117 @@ class PlainEngine:
             value = self.counted.reader.encode(r.source, r.fields)
             key = r.key.encode()
             self.logs[r.source, recount.partition_of(key, PARTITIONS)].append((key, value, r.timestamp_ms))
-        self.decisions, self.births = {}, {}
+        self.model, self.rules = explain.Model(json.dumps(MODEL)), checks.Rules(hysteresis=.05, dwell_ms=3600000)
+        self.lives, self.decisions, self.dead = {}, {}, {}  # of customers who live; floors of those who do not
         self.changes, self.changelog, self.group = [], collections.defaultdict(list), {}
 
     def log(self, partition, kind, who, value):
         self.changelog[partition].append((len(self.changelog[partition]), kind, who, value))
 
-    def decide(self, partition, who, source, offset):
-        c = self.counted.customers[who]
-        d = self.decisions.setdefault(who, {"birth": self.births[who], "number": 0, "cluster": 0, "since": None})
-        events = len(c.order_times) + sum(map(len, c.web.values())) + sum(map(len, c.email.values()))
-        cluster = 1 + events // 9 % 3
-        if cluster != d["cluster"]:
-            d["number"] += 1
-            place = wire.event_id(APP, who.encode(), TOPICS[d["birth"][0]], partition, d["birth"][1], d["number"])
-            self.changes.append((partition, len(self.changes), who.encode(), {
-                "event_id": place, "customer_id": who, "from_segment": f"s{d['cluster']}" if d["cluster"] else None,
-                "to_segment": f"s{cluster}", "reason": "behaviour" if d["cluster"] else "first",
-                "cause": {"topic": TOPICS[source], "partition": partition, "offset": offset}}))
-            d["cluster"], d["since"] = cluster, c.last_ms
+    def tell(self, partition, who, d, cluster, reason, cause, now_ms, **told):
+        d["number"] += 1
+        place = wire.event_id(APP, who.encode(), TOPICS[d["birth"][0]], partition, d["birth"][1], d["number"])
+        self.changes.append((partition, len(self.changes), who.encode(), {
+            "event_id": place, "customer_id": who, "from_segment": f"s{d['cluster']}" if d["cluster"] else None,
+            "to_segment": f"s{cluster}" if cluster else None, "reason": reason, "event_time": now_ms, "model_version": VERSION,
+            "cause": {"topic": TOPICS[cause[0]], "partition": partition, "offset": cause[1]}, "distance_from": None,
+            "distance_to": None, "margin": None, "drivers": [], **told}))
+
+    def decide(self, partition, who, cause, now_ms):
+        d, life = self.decisions[who], self.lives[who]
+        values = recount.features(life, now_ms)
+        vector = self.model.vector(values)
+        (near, cluster), (second, _), _ = self.model.distances(vector)
+        distance = dict((c, far) for far, c in self.model.distances(vector))
+        held = d["cluster"] or None
+        if held is not None and (now_ms - d["since"] < self.rules.dwell_ms or
+                                 near >= (1 - self.rules.hysteresis) * distance[held]):
+            cluster = held
+        if cluster != held:
+            drivers = [{"feature": name, "value": values[name]} for name in self.model.names]
+            self.tell(partition, who, d, cluster, "behaviour" if held else "first", cause, now_ms, distance_to=distance[cluster],
+                      distance_from=distance.get(held), margin=(second - near) / second, drivers=drivers)
+            d["cluster"], d["since"] = cluster, now_ms
         self.log(partition, "d", who.encode(), record((1, decision_bytes(d, 0))))
 
+    def take(self, partition, source, offset, at, left):
+        """The customer whom the record changed, or None. left: (customer, decision, cause) of those who go."""
+        key, value, timestamp_ms = self.logs[source, partition][offset]
+        self.counted.take(source, partition, offset, key, value, timestamp_ms)
+        if (source, partition, offset) in self.counted.refused:
+            return None
+        event, _ = self.counted.reader.read(source, value)
+        who = event["customer_id"]
+        if source == "profiles" and event["kind"] == "erase":
+            if self.lives.pop(who, None):
+                self.dead[who] = [offset if s == "profiles" else at[s] - 1 for s in wire.SOURCES]
+                left.append((who, self.decisions.pop(who), (source, offset)))
+            return None
+        life = self.lives.get(who) or recount.Customer(who, partition)
+        if not life.take(source, offset, event, 1.):
+            return None
+        if who not in self.lives:
+            floor = self.dead.pop(who, None)
+            self.lives[who] = life
+            self.decisions[who] = {"birth": (source, offset), "number": 0, "cluster": 0, "since": None, "stay_out": floor,
+                                   "floor": floor or NOWHERE}
+        return who
+
+    def commit(self, partition, seq, at, replay_from, causes, left, now_ms):
+        for who, was, cause in left:
+            if was["cluster"]:
+                self.tell(partition, who, was, None, "erasure", cause, now_ms)
+            self.log(partition, "p", who.encode(), None)
+            if who in self.dead:
+                self.log(partition, "d", who.encode(), record((1, decision_bytes({"birth": None, "stay_out": self.dead[who]}, 0))))
+        for who, cause in causes.items():
+            if who in self.lives:
+                self.decide(partition, who, cause, now_ms)
+        for who, floor in list(self.dead.items()):
+            if self.counted.customers[who].partition == partition and self.passed(floor, replay_from):
+                self.log(partition, "d", who.encode(), None)
+                del self.dead[who]
+        for who, d in self.decisions.items():
+            if d["stay_out"] and self.lives[who].partition == partition and self.passed(d["stay_out"], replay_from):
+                d["stay_out"] = None
+        here = sum(c.partition == partition for c in self.lives.values())
+        self.log(partition, "c", b"", cut_bytes(seq, at, replay_from, 0, here))
+
+    @staticmethod
+    def passed(floor, replay_from):
+        return all(f < replay_from[s] for s, f in zip(wire.SOURCES, floor))
+
     def run_partition(self, partition):
-        at, seq = dict.fromkeys(wire.SOURCES, 0), 0
+        at, seq, now_ms, left = dict.fromkeys(wire.SOURCES, 0), 0, 0, []
         while any(at[s] < len(self.logs[s, partition]) for s in wire.SOURCES):
-            causes = {}
+            causes, left = {}, []
             for _ in range(self.random.randrange(1, 40)):
                 source = self.random.choice([s for s in wire.SOURCES if at[s] < len(self.logs[s, partition])] or ["web"])
                 if at[source] == len(self.logs[source, partition]):
                     break
-                key, value, timestamp_ms = self.logs[source, partition][at[source]]
-                self.counted.take(source, partition, at[source], key, value, timestamp_ms)
-                who = self.counted.owner[source, partition].get(at[source])
+                who = self.take(partition, source, at[source], at, left)
                 if who:
                     causes[who] = (source, at[source])
-                    self.births.setdefault(who, causes[who])
+                    now_ms = max(now_ms, self.lives[who].last_ms)
                 at[source] += 1
-            for who, (source, offset) in causes.items():
-                self.decide(partition, who, source, offset)
             seq += 1
-            self.log(partition, "c", b"", cut_bytes(seq, at, {s: max(0, at[s] - 30) for s in at}, 0))
-        for c in self.counted.living().values():
+            self.commit(partition, seq, at, {s: max(0, at[s] - 30) for s in at}, causes, left, now_ms)
+        for c in self.lives.values():
             if c.partition == partition:
-                self.log(partition, "p", c.id.encode(), profile_bytes(c, self.decisions[c.id]))
+                self.log(partition, "p", c.id.encode(), profile_bytes(c, self.decisions[c.id], self.row(c)["contribution"]))
         seq += 1
-        self.log(partition, "c", b"", cut_bytes(seq, at, at, len(self.changelog[partition])))
+        self.commit(partition, seq, at, dict(at), {}, [], now_ms)
         self.group.update({(s, partition): (at[s], f"seq={seq}") for s in at})
+        return seq
 
     def row(self, c):
         d = self.decisions[c.id]
         last = [change["event_id"] for _, _, key, change in self.changes if key == c.id.encode()]
-        values = [None if c.id.endswith("7") else len(c.order_times) - 3, sum(map(len, c.web.values())) * 1000]
-        return {"customer_id": c.id, "partition": c.partition, "segment_id": f"s{d['cluster']}", "as_of_ms": 1738281600000,
-                "features": recount.features(c, 1738281600000), "change_number": d["number"], "change_id": last[-1],
-                "contribution": {"basis": str(BASIS), "cluster": str(d["cluster"]), "promotion": 1, "evaluated_at_ms": 0,
-                                 "values": values}}
+        values = recount.features(c, AT_MS)
+        return {"customer_id": c.id, "partition": c.partition, "segment_id": f"s{d['cluster']}", "as_of_ms": AT_MS,
+                "features": values, "change_number": d["number"], "change_id": last[-1],
+                "contribution": {"basis": str(BASIS), "cluster": str(d["cluster"]), "promotion": 1, "evaluated_at_ms": AT_MS,
+                                 "values": self.model.fixed(values)}}
 
     def dead_letters(self):
         return [(0, n, key, value, {"segmentd.dlq.topic": TOPICS[s].encode(), "segmentd.dlq.partition": b"%d" % p,
@@ -168,19 +246,19 @@ class PlainEngine:
                 for n, ((s, p, o), (reason, key, value)) in enumerate(self.counted.refused.items())]
 
     def world(self):
-        for partition in range(PARTITIONS):
-            self.run_partition(partition)
-        living = self.counted.living()
+        seqs = [self.run_partition(partition) for partition in range(PARTITIONS)]
         world = checks.World(
             app=APP, topics=TOPICS, partitions=PARTITIONS, recount=self.counted,
             starts={(s, p): 0 for s in TOPICS for p in range(PARTITIONS)}, changes=self.changes,
             dead_letters=self.dead_letters(), changelog=dict(self.changelog), group=self.group, sums={},
-            dump=[self.row(living[who]) for who in sorted(living)])
+            dump=[self.row(self.lives[who]) for who in sorted(self.lives)], rules=self.rules, models_whole=True,
+            models=[(0, "current", json.dumps(MODEL).encode())])
         totals = checks.recount_sums(world)
         for (partition, cluster), buckets in totals.items():
-            world.sums[f"sums/{partition}/{cluster}"] = piece_bytes(7, buckets)
-        for partition in range(PARTITIONS):
+            world.sums[f"sums/{partition}/{cluster}"] = piece_bytes(seqs[partition], buckets)
+        for partition, seq in enumerate(seqs):
             here = sum(row["partition"] == partition for row in world.dump)
-            world.sums[f"sums/{partition}"] = close_bytes(7, here, sorted(c for p, c in totals if p == partition))
+            world.sums[f"sums/{partition}"] = close_bytes(seq, here, sorted(c for p, c in totals if p == partition))
         world.sums["sample/c1"] = b"not looked at"
+        world.sums_log = [(offset, *item) for offset, item in enumerate(world.sums.items())]
         return world

@@ -20,11 +20,12 @@ SCHEMAS = SOURCE_DIR / "config/schemas"
 
 
 def long_chain(world):
-    """A customer with at least three changes: their positions in world.changes."""
+    """A customer, never erased, with at least three changes: their positions in world.changes."""
     places = {}
     for i, (_, _, key, _) in enumerate(world.changes):
         places.setdefault(key.decode(), []).append(i)
-    return next((who, at) for who, at in sorted(places.items()) if len(at) >= 3)
+    return next((who, at) for who, at in sorted(places.items())
+                if len(at) >= 3 and not world.recount.customers[who].erased)
 
 
 def edit(world, i, **fields):
@@ -35,7 +36,8 @@ def edit(world, i, **fields):
 class OracleTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        stream = LoadStream(seed=3, events=4000, customers=60, duplicate_share=.03, bad_share=.01, late_share=.02)
+        stream = LoadStream(seed=3, events=4000, customers=100, duplicate_share=.03, bad_share=.01, late_share=.02,
+                            erase_share=.01)
         cls.honest = plain_engine.PlainEngine(SCHEMAS, stream).world()
 
     def setUp(self):
@@ -47,7 +49,9 @@ class OracleTest(unittest.TestCase):
                         f"no \"{kind}\" with \"{part}\" in:\n" + "\n".join(map(str, findings[:30])))
 
     def row(self, who=None):
-        return next(row for row in self.world.dump if who in (None, row["customer_id"]))
+        """Of who, or of anyone who was never erased."""
+        return next(row for row in self.world.dump if who == row["customer_id"] or
+                    who is None and not self.world.recount.customers[row["customer_id"]].erased)
 
     def test_honest_world(self):
         self.assertEqual(list(map(str, checks.check(self.world))), [])
@@ -177,8 +181,8 @@ class OracleTest(unittest.TestCase):
         doctored = copy.deepcopy(customer)
         change(doctored)
         records = self.world.changelog[row["partition"]]
-        at = next(i for i, r in enumerate(records) if r[1] == "p" and r[2].decode() == row["customer_id"])
-        records[at] = (*records[at][:3], plain_engine.profile_bytes(doctored, d))
+        at = next(i for i, r in enumerate(records) if r[1] == "p" and r[2].decode() == row["customer_id"] and r[3])
+        records[at] = (*records[at][:3], plain_engine.profile_bytes(doctored, d, row["contribution"]))
 
     def test_applied_behind(self):
         self.doctor_profile(lambda c: c.applied.update({next(iter(c.applied)): 0}))
@@ -191,7 +195,7 @@ class OracleTest(unittest.TestCase):
     def test_profile_not_logged(self):
         records = self.world.changelog[0]
         self.world.changelog[0] = [r for i, r in enumerate(records) if i != next(
-            j for j, r in enumerate(records) if r[1] == "p")]
+            j for j, r in enumerate(records) if r[1] == "p" and r[3])]
         self.finds("lost", "has no profile")
 
     def test_record_damaged(self):
@@ -225,6 +229,106 @@ class OracleTest(unittest.TestCase):
             r for r in self.world.changelog[partition]
             if not (r in numbered and wire.read_decision(r[3])["number"] == wire.read_decision(second[3])["number"])]
         self.finds("diverged", "follows 1")
+
+    def test_record_without_a_cut(self):
+        offset = self.world.changelog[0][-1][0]
+        self.world.changelog[0].append((offset + 1, "d", *self.world.changelog[0][0][2:]))
+        self.finds("leaked", "no cut closes")
+
+    def test_profile_ahead_of_its_cut(self):
+        row = self.row()
+        records = self.world.changelog[row["partition"]]
+        last = next(r for r in records if r[1] == "p" and r[2].decode() == row["customer_id"] and r[3])
+        cut = next(i for i, r in enumerate(records) if r[1] == "c")
+        records.insert(cut, (records[cut][0] - .5, *last[1:]))
+        self.finds("leaked", "by the inputs below cut 1")
+
+    def test_contribution_of_the_changelog_differs(self):
+        row = self.row()
+        row["contribution"]["evaluated_at_ms"] -= 1
+        self.finds("diverged", "changelog: (")
+
+    # erasures
+    def erasures(self):
+        """[(partition, index of the decision, customer)] of those whom an erase record took out."""
+        return [(p, i, r[2]) for p, records in self.world.changelog.items() for i, r in enumerate(records)
+                if r[1] == "d" and r[3] and not wire.read_decision(r[3])["alive"]]
+
+    def test_erasure_lost(self):
+        partition, i, who = self.erasures()[0]
+        records = self.world.changelog[partition]
+        self.world.changelog[partition] = [r for n, r in enumerate(records) if n != i and (r[2], r[3]) != (who, None)]
+        self.finds("lost", "has no erasure of theirs")
+
+    def replace_floor(self, floor):
+        partition, i, who = self.erasures()[0]
+        records = self.world.changelog[partition]
+        records[i] = (*records[i][:3], plain_engine.record((1, plain_engine.decision_bytes(
+            {"birth": None, "stay_out": floor(wire.read_decision(records[i][3])["stay_out"])}, 0))))
+        return who.decode()
+
+    def test_erasure_keeps_what_was_applied(self):
+        who = self.replace_floor(lambda floor: [*floor[:3], floor[3] - 1])
+        self.finds("diverged", f"{who} is erased up to profiles offset")
+
+    def test_erasure_with_positions_of_another_commit(self):
+        self.replace_floor(lambda floor: [floor[0] + 100, *floor[1:]])
+        self.finds("diverged", "the erasure's position in web")
+
+    def test_decision_of_an_erased_customer_goes_too_early(self):
+        partition, i, who = self.erasures()[0]
+        self.world.changelog[partition].insert(i + 1, (-1, "d", who, None))
+        self.finds("lost", "may be read again")
+
+    def test_decision_of_an_erased_customer_stays(self):
+        partition, _, who = next(e for e in self.erasures()
+                                 if any(r[1:] == ("d", e[2], None) for r in self.world.changelog[e[0]]))
+        self.world.changelog[partition] = [r for r in self.world.changelog[partition] if r[1:] != ("d", who, None)]
+        self.finds("diverged", "its decision stays")
+
+    def test_profile_of_an_erased_customer_stays(self):
+        partition, i, who = self.erasures()[0]
+        last = next(r for r in self.world.changelog[partition] if r[1] == "p" and r[3])
+        self.world.changelog[partition].insert(i + 1, (-1, "p", who, last[3]))
+        self.finds("leaked", "has a profile again")
+
+    def test_events_of_before_an_erasure_count_again(self):
+        who = next(row for row in self.world.dump if self.world.recount.customers[row["customer_id"]].erased
+                   and self.world.recount.customers[row["customer_id"]].purchases > row["features"]["frequency"])
+        who["features"]["frequency"] += 1
+        self.finds("doubled", "frequency")
+
+    # the model
+    def test_segment_that_the_model_does_not_lead_to(self):
+        _, at = long_chain(self.world)
+        for i in at:
+            change = self.world.changes[i][3]
+            for end in ("from_segment", "to_segment"):
+                change[end] = {"s1": "s2", "s2": "s1"}.get(change[end], change[end])
+        self.finds("diverged", "by the inputs up to its commit")
+
+    def test_distance_of_other_features(self):
+        _, at = long_chain(self.world)
+        edit(self.world, at[1], distance_to=self.world.changes[at[1]][3]["distance_to"] + 1e-4)
+        self.finds("diverged", "distance_to")
+
+    def test_driver_of_other_features(self):
+        _, at = long_chain(self.world)
+        self.world.changes[at[0]][3]["drivers"][1]["value"] += 1e-6
+        self.finds("diverged", "driver page_views_7d")
+
+    def test_version_that_nobody_published(self):
+        _, at = long_chain(self.world)
+        edit(self.world, at[-1], model_version=plain_engine.VERSION + 1)
+        self.finds("leaked", "never published")
+
+    def test_version_published_late(self):
+        self.world.models.append((1, "current", self.world.models[0][2].replace(b'"revision": "3"', b'"revision": "2"')))
+        self.finds("doubled", "was published after")
+
+    def test_contribution_of_older_features(self):
+        self.row()["contribution"]["values"][1] += 1000
+        self.finds("diverged", "not evaluated since they came")
 
     # dead letters
     def test_dead_letter_lost(self):
@@ -261,6 +365,15 @@ class OracleTest(unittest.TestCase):
     def test_piece_lost(self):
         del self.world.sums["sums/0/1"]
         self.finds("diverged", "sums/0/1")
+
+    def test_sums_told_without_all_customers(self):
+        offset, key, value = next(r for r in self.world.sums_log if r[1].count("/") == 2)
+        self.world.sums_log.remove((offset, key, value))
+        self.finds("lost", "have a contribution in the changelog")
+
+    def test_sums_told_twice(self):
+        self.world.sums_log.append(next(r for r in self.world.sums_log if r[1] == "sums/0"))
+        self.finds("doubled", "sequence")
 
     def test_customers_of_the_close_differ(self):
         self.world.dump.pop()

@@ -2,22 +2,28 @@
 from. Each deviation is a Finding: lost, doubled, leaked (an effect without a cause) or diverged (two places that differ)."""
 import collections
 import dataclasses
+import functools
 import math
 
+import explain
+import log_checks
 import recount
+import sum_checks
 import wire
+from findings import Finding
+from lives import History
+from log_checks import newest
+from sum_checks import recount_sums  # noqa: F401
 
 SOURCES = wire.SOURCES
 
 
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    kind: str
-    where: str
-    text: str
-
-    def __str__(self):
-        return f"{self.kind}: {self.where}: {self.text}"
+@dataclasses.dataclass
+class Rules:
+    """Of the configuration: when a customer moves, and when a silent one expires."""
+    hysteresis: float = .1
+    dwell_ms: int = 86400000
+    expire_ms: int = 0
 
 
 @dataclasses.dataclass
@@ -34,6 +40,30 @@ class World:
     sums: dict          # key: value, newest
     dump: list          # rows of `segmentd state dump`
     whole: bool = True  # it was stopped cleanly, all profiles are in the changelog
+    models: list = dataclasses.field(default_factory=list)      # (offset, key, value) of the model topic, in order
+    models_whole: bool = False                                  # nothing of it can have been compacted away
+    sums_log: list = dataclasses.field(default_factory=list)    # (offset, key, value) of the sums, in order
+    rules: Rules = dataclasses.field(default_factory=Rules)
+    explained: int = 0                                          # changes that were looked at by the model they name
+
+    @functools.cached_property
+    def history(self):
+        return History(self)
+
+    @functools.cached_property
+    def published(self):
+        """({version: Model}, findings on their order)"""
+        return explain.read_models(self)
+
+    @functools.cached_property
+    def living(self):
+        """Customers who must have a profile; of those who were erased without our knowing when, who may have one."""
+        found = {}
+        for who, customer in self.recount.customers.items():
+            now = self.history.now(who) if self.history.knows(who) else customer
+            if now is not None and now.applied:
+                found[who] = now
+        return found
 
 
 def number(text):
@@ -49,6 +79,11 @@ def check_offsets(world):
         if offset <= last:
             yield Finding("lost", f"{world.topics[source]}/{partition}",
                           f"the group stands at {offset}, the last record is {last}")
+    for partition in range(world.partitions):
+        yield from check_cuts(world, partition)
+
+
+def check_cuts_alone(world):
     for partition in range(world.partitions):
         yield from check_cuts(world, partition)
 
@@ -103,7 +138,7 @@ def same(name, got, wanted):
 
 def check_profiles(world):
     """Everyone of whom an event counted, with the features that follow from these events; nobody else, and once."""
-    living, seen = world.recount.living(), set()
+    living, seen = world.living, set()
     for row in world.dump:
         who = row["customer_id"]
         if who in seen:
@@ -114,10 +149,10 @@ def check_profiles(world):
             yield Finding("leaked", who, "has a profile, and no event of theirs counted")
         elif row["partition"] != customer.partition:
             yield Finding("diverged", who, f"is in partition {row['partition']}, the events are in {customer.partition}")
-        elif not customer.erased:
+        elif world.history.knows(who):
             yield from check_features(row, customer)
     for who in living.keys() - seen:
-        if not living[who].erased:
+        if world.history.knows(who):
             yield Finding("lost", who, f"partition {living[who].partition}: has no profile")
 
 
@@ -136,32 +171,24 @@ def check_features(row, customer):
             yield Finding("lost", row["customer_id"], f"feature {name} is not in the dump")
 
 
-def newest(world, kinds):
-    """(partition, customer): (kind, value) of the newest record of these kinds, in changelog order."""
-    found = {}
-    for partition, records in world.changelog.items():
-        for _, kind, who, value in records:
-            if kind in kinds:
-                found[partition, who] = (kind, value)
-    return found
-
-
 def check_changelog_profiles(world):
     """After a whole stop every profile stands in the changelog as it is: exact numbers, positions and windows."""
     if not world.whole:
         return
     found = newest(world, "p")
-    for who, customer in world.recount.living().items():
-        if customer.erased:
+    for who, customer in world.living.items():
+        if not world.history.knows(who):
             continue
         _, value = found.get((customer.partition, who.encode()), (None, None))
         if value is None:
             yield Finding("lost", who, f"changelog/{customer.partition} has no profile")
             continue
-        profile = wire.read_profile(value)
+        profile, floor = wire.read_profile(value), world.history.lives(who)[-1]
+        # Of sources without a record in this life: the erasure's position, or nothing once that was forgotten.
+        applied = {s: at for s, at in profile["applied"].items() if s in customer.applied or at != floor.get(s)}
         wanted = (customer.applied, customer.first_ms, customer.last_ms, customer.consents,
                   {s: sorted(heap) for s, (heap, _) in customer.seen.items() if heap}, orders_of(customer))
-        got = (profile["applied"], profile["first_ms"], profile["last_ms"], profile["consents"], profile["windows"],
+        got = (applied, profile["first_ms"], profile["last_ms"], profile["consents"], profile["windows"],
                profile["orders"])
         for name, a, b in zip(("applied", "first_ms", "last_ms", "consents", "dedup windows", "orders"), got, wanted):
             if a != b:
@@ -191,10 +218,10 @@ def check_changes(world):
         ids[change["event_id"]] = where
         yield from check_cause(world, where, partition, change, causes)
         chains[who].append((where, change))
-    stored, erased = {row["customer_id"]: row for row in world.dump}, records_of_erased(world)
+    stored = {row["customer_id"]: row for row in world.dump}
     for who, chain in chains.items():
         yield from check_chain(who, chain, stored.get(who))
-        yield from check_ids(world, who, chain, erased)
+        yield from check_ids(world, who, chain)
     for who, row in stored.items():
         if who not in chains and row["segment_id"] is not None:
             yield Finding("lost", who, f"is in {row['segment_id']}, no change says so")
@@ -215,9 +242,11 @@ def check_cause(world, where, partition, change, causes):
     causes[place] = where
     owner = world.recount.owner.get(place[:2], {}).get(cause["offset"])
     customer = world.recount.customers.get(change["customer_id"])
+    if reason == "erasure":
+        if cause["partition"] != partition or cause["offset"] not in world.recount.erase_records.get(change["customer_id"], ()):
+            yield Finding("leaked", where, f"its cause {cause} is no erase record of {change['customer_id']}")
+        return
     if customer is not None and customer.erased:
-        if reason == "erasure":
-            return
         # What was told before the erasure counts again after it.
         owner = owner or world.recount.repeated.get(place[:2], {}).get(cause["offset"])
     if cause["partition"] != partition or owner != change["customer_id"]:
@@ -247,90 +276,33 @@ def check_chain(who, chain, row):
         yield Finding("diverged", who, f"change id {row['change_id']}, the newest change has {life[-1][1]['event_id']}")
 
 
-def records_of_erased(world):
-    """{customer: [(source, offset)]} of those who were erased once: any of their records may have been a birth."""
-    found = collections.defaultdict(list)
-    for known in (world.recount.owner, world.recount.repeated):
-        for (source, _), records in known.items():
-            for offset, who in records.items():
-                if world.recount.customers[who].erased:
-                    found[who].append((source, offset))
-    return found
+def births(world, who):
+    """[{source: offset}]: of each life, the first record that counts in each source. One of them is the birth: topics may
+    be read in any order. None: nobody can say."""
+    if not world.recount.customers[who].erased:
+        return [world.recount.customers[who].first_offset]
+    if not world.history.knows(who):
+        return None
+    return [world.history.life(who, floor).first_offset for floor in world.history.lives(who)]
 
 
-def check_ids(world, who, chain, erased):
+def check_ids(world, who, chain):
     customer = world.recount.customers.get(who)
     if customer is None or not customer.applied:
         yield Finding("leaked", chain[0][0], f"a change of {who}, of whom no event counted")
         return
-    at, end = 0, len(chain)
-    while at < end:
+    known, at, end = births(world, who), 0, len(chain)
+    while at < end and known is not None:
         stop = next((i + 1 for i in range(at, end) if chain[i][1]["to_segment"] is None), end)
         life = [change["event_id"] for _, change in chain[at:stop]]
-        births = erased[who] if customer.erased else list(customer.first_offset.items())
-        if not any(life == [wire.event_id(world.app, who.encode(), world.topics[source], customer.partition, offset, n + 1)
-                            for n in range(len(life))] for source, offset in births):
+        if not any(life == ids_of(world, customer, source, offset, len(life)) for b in known for source, offset in b.items()):
             yield Finding("diverged", chain[at][0], f"{who}: event ids {life} do not follow from any possible birth")
         at = stop
 
 
-def check_decisions(world):
-    """The changelog's newest decision is what the store holds; a change's cause lies in the transaction that logged it."""
-    found = newest(world, "pd")
-    for row in world.dump:
-        kind, value = found.get((row["partition"], row["customer_id"].encode()), (None, None))
-        if value is None:
-            yield Finding("lost", row["customer_id"], "the changelog knows neither profile nor decision")
-            continue
-        decision = wire.read_decision(value) if kind == "d" else wire.read_profile(value)["decision"]
-        held = f"s{decision['cluster']}" if decision and decision["cluster"] else None
-        if not decision or not decision["alive"] or held != row["segment_id"]:
-            yield Finding("diverged", row["customer_id"], f"changelog: {decision}, store: {row['segment_id']}")
-    for partition, records in world.changelog.items():
-        yield from check_transactions(world, partition, records)
-
-
-def check_transactions(world, partition, records):
-    """Decisions of one life (told by its birth) are numbered without a gap; each number is a change that was told, caused
-    by a record of the transaction that logged it."""
-    told = {change["event_id"]: (offset, change) for p, offset, _, change in world.changes if p == partition}
-    open_, known, before = [], {}, None
-    whole = bool(records) and records[0][0] == 0
-    for offset, kind, who, value in records:
-        if kind == "d" and value is not None:
-            decision = wire.read_decision(value)
-            if not decision["alive"]:
-                continue
-            birth, change_number = decision["birth"], decision["number"]
-            at = known[who][1] if known.get(who, (None,))[0] == birth else 0
-            if whole and change_number not in (at, at + 1):
-                yield Finding("diverged", f"changelog/{partition} offset {offset}",
-                              f"{who}: change number {change_number} follows {at}")
-            if change_number == at + 1:
-                open_.append((who, birth, change_number))
-            known[who] = (birth, change_number)
-        if kind == "c" and value is not None:
-            cut = wire.read_cut(value)
-            for name, birth, change_number in open_:
-                yield from check_range(world, partition, before, cut, name, birth, change_number, told)
-            open_, before = [], cut
-
-
-def check_range(world, partition, before, cut, who, birth, change_number, told):
-    place = wire.event_id(world.app, who, world.topics[birth[0]], partition, birth[1], change_number)
-    if place not in told:
-        yield Finding("lost", f"changelog/{partition} cut {cut['seq']}",
-                      f"{who}: change {change_number} was logged and never told")
-        return
-    offset, change = told[place]
-    cause = change["cause"]
-    if cause is None:
-        return
-    source = next((s for s, topic in world.topics.items() if topic == cause["topic"]), SOURCES[0])
-    first = before["next"][source] if before else world.starts.get((source, partition), 0)
-    if not first <= cause["offset"] < cut["next"][source]:
-        yield Finding("leaked", f"segment-changes/{partition} offset {offset}",
-                      f"its cause {cause} is outside its transaction's {first} to {cut['next'][source]}")
+def ids_of(world, customer, source, offset, count):
+    return [wire.event_id(world.app, customer.id.encode(), world.topics[source], customer.partition, offset, n + 1)
+            for n in range(count)]
 
 
 # ---- dead letters ----
@@ -359,61 +331,19 @@ def check_dead_letters(world):
         yield Finding("lost", f"{place}", f"is not among the dead letters: {world.recount.refused[place][0]}")
 
 
-# ---- sums ----
-
-def recount_sums(world):
-    """(partition, cluster): {basis: (customers, [(count, sum, square)])} over the contributions of the dump."""
-    totals = {}
-    for row in world.dump:
-        c = row["contribution"]
-        if c is None:
-            continue
-        buckets = totals.setdefault((row["partition"], number(c["cluster"])), {})
-        customers, features = buckets.get(number(c["basis"]), (0, [(0, 0, 0)] * len(c["values"])))
-        features = [f if v is None else (f[0] + 1, f[1] + v, f[2] + v * v) for f, v in zip(features, c["values"])]
-        buckets[number(c["basis"])] = (customers + 1, features)
-    return totals
+CHECKS = (check_offsets, check_profiles, check_changelog_profiles, check_changes, log_checks.check_decisions,
+          log_checks.check_stored_contributions, log_checks.check_transactions, log_checks.check_logged_profiles,
+          log_checks.check_erasures, explain.check_explained, explain.check_contributions, check_dead_letters,
+          sum_checks.check_sums, sum_checks.check_sums_told)
+# What can be asked while the stores are not there to be read, e.g. after a kill: Kafka alone.
+KAFKA_CHECKS = (check_cuts_alone, log_checks.check_transactions, log_checks.check_logged_profiles, explain.check_explained)
 
 
-def check_sums(world):
-    """What each partition last said of its sums is the recount, bit for bit."""
-    wanted, told, closes = recount_sums(world), {}, {}
-    for key, value in world.sums.items():
-        parts = key.split("/")
-        if parts[0] != "sums" or value is None:
-            continue
-        if len(parts) == 2:
-            closes[int(parts[1])] = wire.read_close(value)
-        else:
-            told[int(parts[1]), int(parts[2])] = wire.read_piece(value)
-    customers = collections.Counter(row["partition"] for row in world.dump)
-    for partition, close in closes.items():
-        clusters = sorted(cluster for p, cluster in wanted if p == partition)
-        if close["clusters"] != clusters:
-            yield Finding("diverged", f"sums/{partition}", f"closed with clusters {close['clusters']}, recount: {clusters}")
-        if close["customers"] != customers[partition]:
-            yield Finding("diverged", f"sums/{partition}",
-                          f"closed with {close['customers']} customers, the store has {customers[partition]}")
-        for cluster in (c for p, c in told if p == partition):
-            if told[partition, cluster][0] > close["sequence"]:
-                yield Finding("leaked", f"sums/{partition}/{cluster}", "its sequence was never closed")
-    for partition in {p for p, _ in wanted} - closes.keys():
-        yield Finding("lost", f"sums/{partition}", "there is no closing record")
-    for place in sorted(wanted.keys() | told.keys()):
-        got = told.get(place, (0, {}))[1]
-        if got != wanted.get(place, {}):
-            yield Finding("diverged", f"sums/{place[0]}/{place[1]}", f"{got}, recount: {wanted.get(place, {})}"[:400])
-
-
-CHECKS = (check_offsets, check_profiles, check_changelog_profiles, check_changes, check_decisions, check_dead_letters,
-          check_sums)
-
-
-def check(world):
+def check(world, which=CHECKS):
     findings = []
-    for one in CHECKS:
+    for one in which:
         try:
-            findings += one(world)
+            findings += [dataclasses.replace(finding, check=one.__name__) for finding in one(world)]
         except wire.Corrupt as error:
-            findings.append(Finding("diverged", one.__name__, f"a record cannot be read: {error}"))
+            findings.append(Finding("diverged", one.__name__, f"a record cannot be read: {error}", one.__name__))
     return findings

@@ -154,8 +154,40 @@ def change_schema(schema_dir):
     return fastavro.parse_schema(recount.without_logical_types(raw))
 
 
-def collect(brokers, app, binary, data_dir, source_dir, topics=None, dump=None, outputs=None, **cleaning):
-    """dump: rows to use instead of asking the binary. outputs: names of the topics of changes and dead letters."""
+UNITS = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000, "d": 86400000}
+KEPT_RECORDS = 400000    # of so many inputs the events are kept in memory
+COMPACTION_MS = 3000000  # what is younger in one log can never have been in a segment that is compacted
+
+
+def duration_ms(value):
+    text = str(value)
+    unit = next((u for u in UNITS if text.endswith(u) and text.removesuffix(u).isdigit()), None)
+    return int(text.removesuffix(unit)) * UNITS[unit] if unit else 0
+
+
+def rules_of(settings):
+    """settings: the daemon's configuration, as far as it is not the default."""
+    segmenter, rules = settings.get("segmenter", {}), checks.Rules()
+    if "hysteresis" in segmenter:
+        rules.hysteresis = float(segmenter["hysteresis"])
+    if "dwell" in segmenter:
+        rules.dwell_ms = duration_ms(segmenter["dwell"])
+    if "expire" in settings.get("profile", {}):
+        rules.expire_ms = duration_ms(settings["profile"]["expire"])
+    return rules
+
+
+def how_many(brokers, topics):
+    reader = Consumer({"bootstrap.servers": brokers, "group.id": "oracle"})
+    places = [(t, p) for t in topics for p in reader.list_topics(t, timeout=TIMEOUT_S).topics[t].partitions]
+    ends = [reader.get_watermark_offsets(TopicPartition(*place), timeout=TIMEOUT_S) for place in places]
+    reader.close()
+    return sum(high - low for low, high in ends)
+
+
+def collect(brokers, app, binary, data_dir, source_dir, topics=None, dump=None, outputs=None, settings=None, **cleaning):
+    """dump: rows to use instead of asking the binary. outputs: names of the topics of changes and dead letters.
+    settings: the daemon's configuration, for the rules by which customers move."""
     topics, outputs = topics or TOPICS, outputs or OUTPUTS
     schema_dir = pathlib.Path(source_dir) / "config" / "schemas"
     schema, source_of = change_schema(schema_dir), {topic: source for source, topic in topics.items()}
@@ -184,8 +216,8 @@ def collect(brokers, app, binary, data_dir, source_dir, topics=None, dump=None, 
             sums[key.decode()] = value
             sums_log.append((offset, key.decode(), value))
 
-    starts = read_topics(brokers, [*source_of, *outputs.values(), f"{app}-changelog",
-                                   f"{app}-model-sums"], take)
+    starts = read_topics(brokers, [*source_of, *outputs.values(), f"{app}-changelog", f"{app}-model-sums", f"{app}-model"],
+                         take)
     group = read_group(brokers, app, source_of)
     rows, said = (dump, "") if dump is not None else read_dump(binary, data_dir)
     return checks.World(

@@ -22,7 +22,8 @@ def report(world, findings):
     lines = [f"oracle: {counted.records} records, {len(living)} customers "
              f"({sum(c.erased for c in living.values())} erased once), {counted.repeats} repeats, "
              f"{len(counted.refused)} refused; {len(world.changes)} changes, {len(world.dead_letters)} dead letters, "
-             f"{sum(map(len, world.changelog.values()))} changelog records, {len(world.dump)} profiles"]
+             f"{sum(map(len, world.changelog.values()))} changelog records, {len(world.dump)} profiles; "
+             f"{world.explained} changes explained by their model"]
     if not findings:
         return lines + ["oracle: nothing lost, doubled, leaked or diverged"]
     kinds = collections.Counter(finding.kind for finding in findings)
@@ -33,7 +34,7 @@ def report(world, findings):
 
 
 def run(brokers, app, binary, data_dir, source_dir, **cleaning):
-    """Collects and checks; prints the report. Returns (world, findings)."""
+    """Collects and checks; prints the report. Returns (world, findings). cleaning: as collect.collect()."""
     world = collect.collect(brokers, app, binary, data_dir, source_dir, **cleaning)
     findings = checks.check(world)
     print("\n".join(report(world, findings)), flush=True)

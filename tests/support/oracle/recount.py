@@ -6,6 +6,7 @@ import io
 import json
 import math
 import pathlib
+import zlib
 
 import fastavro
 import fastavro.schema
@@ -288,9 +289,17 @@ def email(c, now_ms):
     return values
 
 
-def features(c, now_ms):
-    """Of the catalogue, by name; None: missing. Numeric attributes as attr:NAME."""
-    values = {**rfm(c, now_ms), **behaviour(c, now_ms), **email(c, now_ms)}
+GROUPS = (rfm, behaviour, email)
+# Which of them has a feature.
+GROUP_OF = {name: group for group in GROUPS for name in group(Customer("", 0), 0)}
+
+
+def features(c, now_ms, names=None):
+    """Of the catalogue, by name; None: missing. Numeric attributes as attr:NAME. names: those that are needed."""
+    groups = GROUPS if names is None else {GROUP_OF[name] for name in names if name in GROUP_OF}
+    values = {}
+    for group in groups:
+        values.update(group(c, now_ms))
     for name, (_, value) in c.attributes.items():
         if isinstance(value, (bool, int, float)):
             values[f"attr:{name}"] = float(value)
@@ -300,14 +309,17 @@ def features(c, now_ms):
 class Recount:
     """Takes all input records, each partition of a source in order."""
 
-    def __init__(self, schema_dir, partitions, max_future_ms=3600000, base="EUR", rates=None, max_amount=1e7):
-        self.reader, self.partitions = Reader(schema_dir), partitions
+    def __init__(self, schema_dir, partitions, max_future_ms=3600000, base="EUR", rates=None, max_amount=1e7, keep_one_in=1):
+        """keep_one_in: whose records are kept, so that one may ask what a customer was at an earlier moment."""
+        self.reader, self.partitions, self.keep_one_in = Reader(schema_dir), partitions, keep_one_in
         self.options = {"max_future_ms": max_future_ms, "base": base, "rates": {base: 1., **(rates or {})},
                         "max_amount": max_amount}
         self.customers = {}
         self.refused = {}                               # (source, partition, offset): (reason, key, value)
         self.owner = collections.defaultdict(dict)      # (source, partition): offset: customer, of those that changed one
         self.repeated = collections.defaultdict(dict)   # the same of those that were told before
+        self.history = {}                               # customer: [(source, offset, event, rate)], those that are kept
+        self.erase_records = collections.defaultdict(list)  # customer: offsets in profiles
         self.records = self.repeats = 0
         self.last = {}                                  # (source, partition): greatest offset
 
@@ -324,7 +336,13 @@ class Recount:
         customer = self.customers.get(who)
         if customer is None:
             customer = self.customers[who] = Customer(who, partition)
+            if zlib.crc32(who.encode()) % self.keep_one_in == 0:
+                self.history[who] = []
         rate = self.options["rates"][event.get("currency") or self.options["base"]]
+        if source == "profiles" and event["kind"] == "erase":
+            self.erase_records[who].append(offset)
+        elif who in self.history:
+            self.history[who].append((source, offset, event, rate))
         if customer.take(source, offset, event, rate):
             self.owner[source, partition][offset] = customer.id
         elif source != "profiles" or event["kind"] not in ("identify", "erase"):

@@ -1,5 +1,6 @@
 """Stored and sent forms, read by a second hand: changelog records, cuts, sums (formats: state/codec_write.c, state/cut.c,
 segmenter/sums_codec.c). Nothing here is taken from the engine; a record that cannot be read raises Corrupt."""
+import functools
 import struct
 
 import xxhash
@@ -32,15 +33,20 @@ class View:
         return struct.unpack("<d", self.raw(8))[0]
 
     def varint(self):
-        value = shift = 0
-        while True:
-            byte = self.u8()
-            value |= (byte & 0x7f) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
-            if shift > 63:
-                raise Corrupt("a number that is too long")
+        data, at, value, shift = self.data, self.at, 0, 0
+        try:
+            while True:
+                byte = data[at]
+                at += 1
+                value |= (byte & 0x7f) << shift
+                if byte < 0x80:
+                    self.at = at
+                    return value
+                shift += 7
+                if shift > 63:
+                    raise Corrupt("a number that is too long")
+        except IndexError:
+            raise Corrupt("cut short") from None
 
     def zigzag(self):
         value = self.varint()
@@ -82,6 +88,7 @@ def decision_body(view, base):
     return decision
 
 
+@functools.lru_cache(maxsize=65536)
 def read_decision(data):
     for tag, view in sections(data, "decision"):
         if tag == 1:
@@ -119,14 +126,30 @@ def read_consents(view, base):
     return {view.bytes().decode(): (view.time(base), bool(view.u8())) for _ in range(view.varint())}
 
 
-def read_profile(data):
-    """Identity, applied, orders, consents, windows and decision: what can be compared to the last digit."""
-    profile = {"applied": {}, "orders": None, "consents": {}, "windows": {}, "decision": None}
+def read_contribution(view, base):
+    contribution = {"basis": view.varint(), "cluster": view.varint(), "promotion": view.varint(),
+                    "evaluated_at_ms": view.time(base), "values": []}
+    for _ in range(view.varint()):
+        value = view.varint()
+        contribution["values"].append(None if value == 0 else (value - 1 >> 1) ^ -(value - 1 & 1))
+    return contribution
+
+
+PARTS = {"applied": 2, "orders": 3, "consents": 7, "windows": 8, "decision": 9, "contribution": 10}
+
+
+def read_profile(data, *parts):
+    """Identity, applied, orders, consents, windows, decision and contribution: what can be compared to the last digit.
+    parts: those that are wanted, else all."""
+    wanted = {PARTS[part] for part in parts or PARTS}
+    profile = {"applied": {}, "orders": None, "consents": {}, "windows": {}, "decision": None, "contribution": None}
     base = 0
     for tag, view in sections(data, "profile"):
         if tag == 1:
             profile["last_ms"], profile["first_ms"], profile["id"] = read_identity(view)
             base = profile["last_ms"] or 0
+        elif tag not in wanted:
+            continue
         elif tag == 2:
             mask = view.u8()
             profile["applied"] = {s: view.varint() for n, s in enumerate(SOURCES) if mask >> n & 1}
@@ -138,6 +161,8 @@ def read_profile(data):
             profile["windows"] = read_windows(view, base)
         elif tag == 9:
             profile["decision"] = decision_body(view, base)
+        elif tag == 10:
+            profile["contribution"] = read_contribution(view, base)
     return profile
 
 
