@@ -5,11 +5,12 @@ SHELL := /bin/bash
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 SOAK_ARGS ?=
+FAULT_ARGS ?=
 FUZZ_SECONDS ?= 60
 RELEASE := build/release
 export SEG_CACHE ?= $(shell tests/support/cache-dir.sh)
 
-.PHONY: help build demo test bench fuzz soak format lint deb clean deps deps-test
+.PHONY: help build demo test bench fault fuzz soak format lint deb clean deps deps-test
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -32,6 +33,11 @@ test: deps-test  ## everything: unit, property, golden, hostile input, real Kafk
 
 bench: deps-test build  ## events/s, CPU and memory beside two controls, on a real Kafka (BENCH_ARGS)
 	@bench/run $(BENCH_ARGS)
+
+fault: deps-test  ## every fault on real brokers, judged by the oracle, as a table; under an hour (FAULT_ARGS)
+	@tests/support/test-deps.sh fault
+	@tests/support/build.sh fault
+	@SEG_BUILD_DIR=build/fault "$(SEG_CACHE)/venv/bin/python3" tests/fault/fault.py $(FAULT_ARGS)
 
 fuzz: deps-test  ## each fuzz target for FUZZ_SECONDS (60)
 	@tests/support/fuzz.sh $(FUZZ_SECONDS)

@@ -70,11 +70,25 @@ if(SEG_COVERAGE)
 	target_link_options(seg_options INTERFACE --coverage)
 endif()
 
-# seg_library(NAME SOURCES a.c b.c [LINK targets...]): one static library per folder.
+# seg_link(NAME targets...): also NAME_fault with the fault twins of those that are libraries of ours.
+function(seg_link name)
+	target_link_libraries(${name} PUBLIC ${ARGN})
+	if(SEG_FAULT_TWIN)
+		list(TRANSFORM ARGN APPEND "_fault" REGEX "^seg_(base|config|consumers|http|producers|segmenter|state)$")
+		target_link_libraries(${name}_fault PUBLIC ${ARGN})
+	endif()
+endfunction()
+
+# seg_library(NAME SOURCES a.c b.c [LINK targets...]): one static library per folder. With SEG_FAULT_TWIN a second one,
+# NAME_fault, from the same sources with SEG_FAULTS, built only for those who link it.
 function(seg_library name)
 	cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
 	add_library(${name} STATIC ${ARG_SOURCES})
-	target_link_libraries(${name} PUBLIC seg_options ${ARG_LINK})
+	if(SEG_FAULT_TWIN)
+		add_library(${name}_fault STATIC EXCLUDE_FROM_ALL ${ARG_SOURCES})
+		target_compile_definitions(${name}_fault PUBLIC SEG_FAULTS SEG_MUTATIONS)
+	endif()
+	seg_link(${name} seg_options ${ARG_LINK})
 endfunction()
 
 # Labels of a test: those given, and the folder below tests/ that it is in (unit, property, fuzz, integration, fault).
