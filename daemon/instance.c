@@ -202,7 +202,12 @@ static enum seg_rc open_shard(struct seg_instance *inst, int32_t partition, cons
 		options.part.aggregates.window[s] = (uint32_t)inst->config->dedup.window;
 	}
 	fill_identity(inst, transactional_id, &options.part.identity);
-	return seg_shard_open(&options, ret, err);
+	int64_t began = seg_monotonic_ms();
+	enum seg_rc rc = seg_shard_open(&options, ret, err);
+	if (!rc)
+		seg_log(SEG_LOG_INFO, "store_opened", "partition=%" PRId32 " ms=%" PRId64, partition,
+			seg_monotonic_ms() - began);
+	return rc;
 }
 
 static void let_go(struct seg_instance *inst, int32_t partition, struct seg_shard *shard)

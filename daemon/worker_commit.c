@@ -99,6 +99,10 @@ static enum seg_rc committed(struct commit *c, struct seg_error *err)
 		if (!lane || !lane->sealed)
 			continue;
 		lane->sealed = false;
+		if (lane->first_commit)
+			seg_log(SEG_LOG_INFO, "first_commit", "partition=%d ms=%lld", (int)p,
+				(long long)(seg_monotonic_ms() - lane->began_mono_ms));
+		lane->first_commit = false;
 		int64_t cut = lane->cut_ticket == SEG_NO_TICKET ? -1 : seg_txn_offset(w->txn, lane->cut_ticket);
 		enum seg_rc rc = seg_shard_committed(lane->shard, cut, first ? NULL : err);
 		if (rc && !first)

@@ -26,7 +26,8 @@ struct seg_lane {
 	bool input_open[SEG_SOURCES];
 	int64_t input_low[SEG_SOURCES]; /* log starts */
 	int64_t began_mono_ms, phase_mono_ms, reported_mono_ms;
-	uint64_t reread; /* records of the phase so far */
+	uint64_t reread;   /* records of the phase so far */
+	bool first_commit; /* to be told: none since recovery */
 
 	/* running */
 	bool paused[SEG_SOURCES];    /* for being too far ahead */

@@ -214,7 +214,7 @@ static enum seg_rc step_new(struct seg_worker *w, struct seg_lane *lane, struct 
 
 static enum seg_rc recovered(struct seg_worker *w, struct seg_lane *lane, struct seg_error *err)
 {
-	int64_t took_ms = seg_monotonic_ms() - lane->phase_mono_ms;
+	int64_t mono = seg_monotonic_ms(), took_ms = mono - lane->phase_mono_ms;
 	if (took_ms > 500 && lane->reread > 1000)
 		seg_shard_set_reread_rate(lane->shard, (double)lane->reread * 1000.0 / (double)took_ms);
 	enum seg_rc rc = seg_part_recovered(seg_shard_part(lane->shard), err);
@@ -226,8 +226,11 @@ static enum seg_rc recovered(struct seg_worker *w, struct seg_lane *lane, struct
 	struct seg_part_numbers n;
 	seg_part_numbers(seg_shard_part(lane->shard), &n);
 	seg_log(SEG_LOG_INFO, "recovered",
-		"partition=%" PRId32 " seq=%" PRIu64 " customers=%" PRIu64 " reread=%" PRIu64 " ms=%" PRId64,
-		lane->partition, n.seq, n.customers, lane->reread, seg_monotonic_ms() - lane->began_mono_ms);
+		"partition=%" PRId32 " seq=%" PRIu64 " customers=%" PRIu64 " reread=%" PRIu64 " ms=%" PRId64
+		" changelog_ms=%" PRId64 " inputs_ms=%" PRId64,
+		lane->partition, n.seq, n.customers, lane->reread, mono - lane->began_mono_ms,
+		lane->phase_mono_ms - lane->began_mono_ms, took_ms);
+	lane->first_commit = true;
 	seg_lane_move(w, lane, SEG_LANE_MODEL);
 	return SEG_OK;
 }
