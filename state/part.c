@@ -79,8 +79,12 @@ static enum seg_rc open_store(struct seg_part *part, struct seg_error *err)
 
 	if (rc != SEG_CORRUPT)
 		return rc;
-	snprintf(part->damaged, sizeof part->damaged, "it could not be opened: %.200s", err->text);
-	rc = seg_store_destroy(o->env, o->dir, err);
+	char kept[SEG_STORE_ASIDE_BYTES], why[sizeof err->text];
+
+	memcpy(why, err->text, sizeof why);
+	rc = seg_store_set_aside(o->env, o->dir, kept, err);
+	snprintf(part->damaged, sizeof part->damaged, "it could not be opened: %.*s; kept as %s",
+		 (int)(sizeof part->damaged - strlen(kept) - 48), why, kept);
 	return rc == SEG_OK ? seg_store_open(o->env, o->dir, &part->store, err) : rc;
 }
 
@@ -159,8 +163,8 @@ void seg_part_account(struct seg_part *part, struct seg_entry *e)
 	e->bytes = bytes;
 }
 
-static enum seg_rc decode(const struct seg_part *part, struct seg_str id, uint64_t hash, const void *data, size_t len,
-			  struct seg_profile **ret, struct seg_error *err)
+static enum seg_rc decode_stored(const struct seg_part *part, struct seg_str id, uint64_t hash, const void *data,
+				 size_t len, struct seg_profile **ret, struct seg_error *err)
 {
 	struct seg_profile *p = NULL;
 	enum seg_rc rc = seg_profile_decode(data, len, &p, err);
@@ -175,6 +179,19 @@ static enum seg_rc decode(const struct seg_part *part, struct seg_str id, uint64
 	}
 	*ret = p;
 	return SEG_OK;
+}
+
+static enum seg_rc decode(const struct seg_part *part, struct seg_str id, uint64_t hash, const void *data, size_t len,
+			  struct seg_profile **ret, struct seg_error *err)
+{
+	struct seg_error own = {SEG_OK, ""};
+	enum seg_rc rc = decode_stored(part, id, hash, data, len, ret, &own);
+
+	if (rc == SEG_CORRUPT)
+		seg_store_distrust(part->store, own.text);
+	if (rc != SEG_OK && err)
+		*err = own;
+	return rc;
 }
 
 enum seg_rc seg_part_load(struct seg_part *part, struct seg_str id, uint64_t hash, const void *data, size_t len,

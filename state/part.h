@@ -47,7 +47,7 @@ struct seg_part_options {
 	void *ctx;
 };
 
-/* A store that is damaged so that it cannot be opened is made anew; the next seg_part_recover() says so. */
+/* A store that is damaged so that it cannot be opened is set aside; the next seg_part_recover() says so. */
 enum seg_rc seg_part_open(const struct seg_part_options *options, struct seg_part **ret,
 			  struct seg_error *err) SEG_MUST_CHECK;
 void seg_part_close(struct seg_part *part); /* NULL is fine; the store keeps what was written */
@@ -56,7 +56,7 @@ void seg_part_set_identity(struct seg_part *part, const struct seg_cut *identity
 
 /* ---- recovery ---- */
 
-enum { SEG_PART_FROM_START = -2 };
+enum { SEG_PART_FROM_START = -2, SEG_PART_WHY = 256 };
 
 struct seg_group {		   /* the group's stable committed offsets of this partition number */
 	bool known;		   /* false: nothing committed yet (or expired) */
@@ -79,7 +79,7 @@ bool seg_part_is_current(const struct seg_part *part, const struct seg_group *gr
 /*
  * Drops all memory and begins: *ret_from is where to read the changelog (SEG_PART_FROM_START or an offset), up to
  * changelog_high. A store that cannot be right (no position, older than the tombstones kept, other cluster or topic ids,
- * position beyond the log) is emptied first; ret_why (may be NULL, at least 256 bytes) then says why, else is "".
+ * position beyond the log) is set aside first; ret_why (may be NULL, SEG_PART_WHY bytes) then says why, else is "".
  */
 enum seg_rc seg_part_recover(struct seg_part *part, const struct seg_recovery *facts, int64_t *ret_from, char *ret_why,
 			     struct seg_error *err) SEG_MUST_CHECK;
@@ -91,7 +91,7 @@ enum seg_rc seg_part_take(struct seg_part *part, struct seg_str key, struct seg_
 /*
  * The changelog is read. Re-read inputs from ret_from[s] to ret_to[s] (exclusive; equal: nothing to do). SEG_INVALID: stop,
  * the text says what to do (fingerprint differs, inputs no longer reach back, group offsets differ from the cut);
- * SEG_CORRUPT: seg_part_rebuild() and recover again. A cut without group offsets is resumed from with *ret_warn set.
+ * SEG_CORRUPT: seg_store_distrust(), seg_part_mend() and recover again. A cut without group offsets is resumed from with *ret_warn set.
  */
 enum seg_rc seg_part_taken(struct seg_part *part, int64_t ret_from[SEG_SOURCES], int64_t ret_to[SEG_SOURCES],
 			   bool *ret_warn, struct seg_error *err) SEG_MUST_CHECK;
@@ -107,6 +107,13 @@ enum seg_rc seg_part_recovered(struct seg_part *part, struct seg_error *err) SEG
 
 /* The store was emptied and is being filled from the changelog's start: what is corrupt now is so in Kafka. */
 bool seg_part_is_rebuilding(const struct seg_part *part);
+/* What ails the store since it was opened, see seg_store_trouble(): then seg_part_mend() and recover. */
+enum seg_rc seg_part_trouble(const struct seg_part *part, struct seg_error *ret);
+/*
+ * Before a recovery: drops memory and opens a store again that could not be written; one that is damaged is set aside and
+ * a new one takes its place, the next seg_part_recover() says so. SEG_IO: not yet (no space): try again later.
+ */
+enum seg_rc seg_part_mend(struct seg_part *part, struct seg_error *err) SEG_MUST_CHECK;
 /* Empties the store for a rebuild from changelog and inputs. */
 enum seg_rc seg_part_rebuild(struct seg_part *part, struct seg_error *err) SEG_MUST_CHECK;
 /* Lost, or outcome unknown: memory is dropped; recover before anything else. */

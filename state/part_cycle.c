@@ -286,7 +286,11 @@ enum seg_rc seg_part_cycle_end(struct seg_part *part, struct seg_error *err)
 	if (SEG_MUTANT(POS_BEFORE_CUT))
 		return SEG_OK;
 	SEG_CRASH_POINT(CYCLE_CUT);
-	enum seg_rc rc = seg_part_write_position(part, c->position, c->wall_ms, &part->cut, err);
+	/* Logs of RocksDB that are not synced may be lost one by one: the position must not outlive what lies before it. */
+	enum seg_rc rc = seg_store_sync(part->store, err);
+	if (rc != SEG_OK)
+		return seg_part_wrong(part, rc, err);
+	rc = seg_part_write_position(part, c->position, c->wall_ms, &part->cut, err);
 	SEG_CRASH_POINT(CYCLE_POSITION);
 	return rc;
 }

@@ -59,7 +59,7 @@ struct seg_part_sealed {
 struct seg_part {
 	struct seg_part_options options;
 	struct seg_store *store;
-	char damaged[256]; /* why the store had to be made anew at open; told by the next recovery */
+	char damaged[SEG_PART_WHY]; /* why the store had to be made anew at open; told by the next recovery */
 	struct seg_table table;
 	struct seg_batch *batch;
 	struct seg_spares spares;
@@ -108,6 +108,10 @@ struct seg_part {
 /* part.c */
 bool seg_entries_add(struct seg_entries *l, struct seg_entry *e) SEG_MUST_CHECK;
 enum seg_rc seg_part_no_memory(const struct seg_part *part, struct seg_error *err);
+/* part_mend.c: an empty store takes the place of this one, which is kept aside (why then says where) or deleted. */
+enum seg_rc seg_part_replace_store(struct seg_part *part, bool keep, char why[SEG_PART_WHY],
+				   struct seg_error *err) SEG_MUST_CHECK;
+
 enum seg_rc seg_part_wrong(const struct seg_part *part, enum seg_rc rc, struct seg_error *err);
 /* The entry of a customer, from memory or the store; its `now` may be NULL (no such customer). */
 enum seg_rc seg_part_entry(struct seg_part *part, struct seg_str id, uint64_t hash, struct seg_entry **ret,

@@ -98,19 +98,19 @@ static void judge(const struct seg_part *part, const struct seg_recovery *facts,
 
 	why[0] = '\0';
 	if (!p->known)
-		snprintf(why, 256, "it has no changelog position: a rebuild was cut short");
+		snprintf(why, SEG_PART_WHY, "it has no changelog position: a rebuild was cut short");
 	else if (part->has_store_cut && !same_cluster(&part->store_cut, identity))
-		snprintf(why, 256, "it belongs to the Kafka cluster %.100s", part->store_cut.cluster_id);
+		snprintf(why, SEG_PART_WHY, "it belongs to the Kafka cluster %.100s", part->store_cut.cluster_id);
 	else if (part->has_store_cut && !same_topics(&part->store_cut, identity))
-		snprintf(why, 256, "the topics were made anew since it was written");
+		snprintf(why, SEG_PART_WHY, "the topics were made anew since it was written");
 	else if (p->offset > facts->changelog_high)
-		snprintf(why, 256, "its changelog position %lld is beyond the changelog's end %lld",
+		snprintf(why, SEG_PART_WHY, "its changelog position %lld is beyond the changelog's end %lld",
 			 (long long)p->offset, (long long)facts->changelog_high);
 	else if (p->offset < facts->changelog_low)
-		snprintf(why, 256, "its changelog position %lld is before the changelog's start %lld",
+		snprintf(why, SEG_PART_WHY, "its changelog position %lld is before the changelog's start %lld",
 			 (long long)p->offset, (long long)facts->changelog_low);
 	else if (limit_ms > 0 && age_ms > limit_ms && !SEG_MUTANT(OLD_STORE))
-		snprintf(why, 256, "it is %lld hours old, older than the tombstones that the changelog keeps",
+		snprintf(why, SEG_PART_WHY, "it is %lld hours old, older than the tombstones that the changelog keeps",
 			 (long long)(age_ms / 3600000));
 }
 
@@ -145,8 +145,9 @@ static enum seg_rc trust_or_empty(struct seg_part *part, const struct seg_recove
 		rc = read_store_cut(part, err);
 	if (rc == SEG_OK && !p.known)
 		rc = is_blank(part, &blank, err);
+	bool keep = p.known || rc == SEG_CORRUPT;
 	if (rc == SEG_CORRUPT) {
-		snprintf(why, 256, "it cannot be read: %.200s", err ? err->text : "");
+		snprintf(why, SEG_PART_WHY, "it cannot be read: %.400s", err ? err->text : "");
 	} else if (rc != SEG_OK) {
 		return rc;
 	} else if (!blank) {
@@ -155,7 +156,7 @@ static enum seg_rc trust_or_empty(struct seg_part *part, const struct seg_recove
 	*ret_position = blank || why[0] ? SEG_PART_FROM_START : p.offset;
 	if (why[0] && !(SEG_MUTANT(HALF_REBUILT) && !p.known)) {
 		part->has_store_cut = false;
-		return seg_store_empty(part->store, err);
+		return seg_part_replace_store(part, keep, why, err);
 	}
 	return SEG_OK;
 }
@@ -164,7 +165,7 @@ enum seg_rc seg_part_recover(struct seg_part *part, const struct seg_recovery *f
 			     struct seg_error *err)
 {
 	struct seg_error local = {SEG_OK, ""};
-	char why[256];
+	char why[SEG_PART_WHY];
 	int64_t position;
 	enum seg_rc rc;
 
@@ -344,6 +345,23 @@ static enum seg_rc begin_rereading(struct seg_part *part, struct seg_error *err)
 	return SEG_OK;
 }
 
+/* A store that knows of a commit which Kafka does not: Kafka has lost it, or the store was another one's. */
+static enum seg_rc check_store_cut(struct seg_part *part, struct seg_error *err)
+{
+	const struct seg_cut *known = &part->store_cut;
+	uint64_t newest = part->took_cut ? part->cut.seq : 0;
+	bool ahead = part->has_store_cut && !part->rebuilding && known->seq > newest;
+
+	for (int s = 0; part->took_cut && part->has_store_cut && !part->rebuilding && s < SEG_SOURCES; s++)
+		ahead = ahead || known->next[s] > part->cut.next[s];
+	if (!ahead)
+		return SEG_OK;
+	return seg_error_set(err, SEG_CORRUPT,
+			     "the store's cut (seq=%" PRIu64 ") is ahead of the changelog's newest (seq=%" PRIu64
+			     "): what was committed after that is not in Kafka",
+			     known->seq, newest);
+}
+
 /* Positions past the end of a log are those of a topic that was made anew since. */
 static enum seg_rc check_within(const struct seg_part *part, struct seg_error *err)
 {
@@ -367,6 +385,8 @@ enum seg_rc seg_part_taken(struct seg_part *part, int64_t ret_from[SEG_SOURCES],
 
 	assert(part->taking);
 	rc = check_group(part, ret_warn, err);
+	if (rc == SEG_OK)
+		rc = check_store_cut(part, err);
 	if (rc == SEG_OK && part->took_cut) {
 		plan_rereading(part);
 		rc = check_within(part, err);

@@ -51,16 +51,27 @@ static enum seg_rc lock_failed(const char *dir, const char *message, struct seg_
 	return seg_error_set(err, SEG_IO, "store %s is in use by another process; stop it first (%s)", dir, message);
 }
 
+/* What the disk cannot give back is lost, whoever asked for it; a write that fails may be tried again. */
+static bool could_not_read(const char *message)
+{
+	return strstr(message, "Input/output error") &&
+	       (strstr(message, "While reading") || strstr(message, "While pread"));
+}
+
 enum seg_rc seg_store_failed(const char *dir, const char *what, char *message, struct seg_error *err)
 {
 	enum seg_rc rc;
 
-	if (starts_with(message, "IO error") && strstr(message, "lock"))
+	if (starts_with(message, "IO error") &&
+	    (strstr(message, "for lock:") || strstr(message, "hile lock file") || strstr(message, "lock hold by")))
 		rc = lock_failed(dir, message, err);
 	else if (starts_with(message, "Corruption") || strstr(message, "No such file") ||
-		 strstr(message, "not an sstable"))
+		 strstr(message, "not an sstable") || could_not_read(message))
 		rc = seg_error_set(err, SEG_CORRUPT, "store %s cannot be right and must be rebuilt: %s: %s", dir, what,
 				   message);
+	else if (strstr(message, "No space left") || strstr(message, "quota exceeded"))
+		rc = seg_error_set(err, SEG_IO, "store %s: %s, the disk is full: make space, nothing is lost (%s)", dir,
+				   what, message);
 	else
 		rc = seg_error_set(err, SEG_IO, "store %s: %s: %s", dir, what, message);
 	rocksdb_free(message);
@@ -84,20 +95,20 @@ static rocksdb_block_based_table_options_t *table_options(rocksdb_cache_t *cache
 
 static rocksdb_options_t *base_options(const struct seg_store_env *env, const struct seg_store_options *o)
 {
-	enum { POINT_IN_TIME = 2, LOG_WARN = 2 };
+	enum { TORN_TAIL = 0, POINT_IN_TIME = 2, LOG_WARN = 2 };
 	rocksdb_options_t *options = rocksdb_options_create();
 	size_t buffer = o->write_buffer_bytes ? o->write_buffer_bytes : (size_t)4 << 20;
 	int threads = o->background_threads ? o->background_threads : 2;
 	rocksdb_block_based_table_options_t *table = table_options(env->cache);
 
-	rocksdb_options_set_create_if_missing(options, 1);
+	rocksdb_options_set_create_if_missing(options, !o->existing);
 	rocksdb_options_set_env(options, env->env);
 	rocksdb_options_set_write_buffer_size(options, buffer);
 	rocksdb_options_set_max_write_buffer_number(options, 2);
 	rocksdb_options_set_max_total_wal_size(options, 4 * buffer);
 	rocksdb_options_set_max_open_files(options, o->max_open_files ? o->max_open_files : 128);
 	rocksdb_options_set_max_background_jobs(options, threads);
-	rocksdb_options_set_wal_recovery_mode(options, POINT_IN_TIME);
+	rocksdb_options_set_wal_recovery_mode(options, o->existing ? TORN_TAIL : POINT_IN_TIME);
 	rocksdb_options_set_paranoid_checks(options, 1);
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
 	rocksdb_options_set_compression(options, rocksdb_lz4_compression);
@@ -182,9 +193,13 @@ static enum seg_rc make_folders(const char *dir, struct seg_error *err)
 	return rc;
 }
 
-static enum seg_rc open_db(struct seg_store *s, struct seg_error *err)
+enum seg_rc seg_store_open_db(struct seg_store *s, struct seg_error *err)
 {
 	char *message = NULL;
+	enum seg_rc rc = seg_store_check_folder(s->env, s->dir, err);
+
+	if (rc != SEG_OK)
+		return rc;
 
 	s->bulk = false;
 	s->db = rocksdb_open(s->env->options, s->dir, &message);
@@ -192,6 +207,7 @@ static enum seg_rc open_db(struct seg_store *s, struct seg_error *err)
 		s->db = NULL;
 		return seg_store_failed(s->dir, "cannot open", message, err);
 	}
+	seg_store_well(s);
 	return SEG_OK;
 }
 
@@ -206,13 +222,14 @@ enum seg_rc seg_store_open(struct seg_store_env *env, const char *dir, struct se
 	}
 	s->env = env;
 	pthread_rwlock_init(&s->lock, NULL);
+	pthread_mutex_init(&s->trouble_lock, NULL);
 	s->read = rocksdb_readoptions_create();
 	s->write = rocksdb_writeoptions_create();
 	s->write_sync = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_set_sync(s->write_sync, 1);
 	rc = env->in_memory ? SEG_OK : make_folders(dir, err);
 	if (rc == SEG_OK)
-		rc = open_db(s, err);
+		rc = seg_store_open_db(s, err);
 	if (rc != SEG_OK) {
 		seg_store_close(s);
 		return rc;
@@ -231,6 +248,7 @@ void seg_store_close(struct seg_store *s)
 	rocksdb_writeoptions_destroy(s->write);
 	rocksdb_writeoptions_destroy(s->write_sync);
 	pthread_rwlock_destroy(&s->lock);
+	pthread_mutex_destroy(&s->trouble_lock);
 	free(s->dir);
 	free(s);
 }
@@ -252,6 +270,11 @@ static enum seg_rc drop_current(const char *dir, struct seg_error *err)
 	return SEG_OK;
 }
 
+enum seg_rc seg_store_check_unlocked(const char *dir, struct seg_error *err)
+{
+	return lock_holder(dir) > 0 ? lock_failed(dir, "it is to be deleted or moved", err) : SEG_OK;
+}
+
 enum seg_rc seg_store_destroy(struct seg_store_env *env, const char *dir, struct seg_error *err)
 {
 	char *message = NULL;
@@ -259,11 +282,9 @@ enum seg_rc seg_store_destroy(struct seg_store_env *env, const char *dir, struct
 
 	/* RocksDB's own deletion takes the lock; ours of CURRENT must not come before it is known to be free. */
 	if (!env->in_memory) {
-		long pid = lock_holder(dir);
-
-		if (pid > 0)
-			return lock_failed(dir, "destroy", err);
-		rc = drop_current(dir, err);
+		rc = seg_store_check_unlocked(dir, err);
+		if (rc == SEG_OK)
+			rc = drop_current(dir, err);
 		if (rc != SEG_OK)
 			return rc;
 	}
@@ -281,7 +302,7 @@ enum seg_rc seg_store_empty(struct seg_store *s, struct seg_error *err)
 	s->db = NULL;
 	rc = seg_store_destroy(s->env, s->dir, err);
 	if (rc == SEG_OK)
-		rc = open_db(s, err);
+		rc = seg_store_open_db(s, err);
 	pthread_rwlock_unlock(&s->lock);
 	return rc;
 }
@@ -303,7 +324,7 @@ static enum seg_rc get(struct seg_store *s, const char *key, size_t len, struct 
 	}
 	slice = rocksdb_get_pinned(s->db, s->read, key, len, &message);
 	if (message) {
-		rc = seg_store_failed(s->dir, "cannot read", message, err);
+		rc = seg_store_failed_in(s, "cannot read", message, err);
 	} else if (slice) {
 		value = rocksdb_pinnableslice_value(slice, &value_len);
 		seg_buf_clear(out);
@@ -430,5 +451,5 @@ enum seg_rc seg_batch_write(struct seg_store *s, struct seg_batch *b, struct seg
 	if (seg_batch_len(b) == 0)
 		return SEG_OK;
 	rocksdb_write(s->db, s->write, b->wb, &message);
-	return message ? seg_store_failed(s->dir, "cannot write", message, err) : SEG_OK;
+	return message ? seg_store_failed_in(s, "cannot write", message, err) : SEG_OK;
 }

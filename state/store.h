@@ -7,9 +7,9 @@
  * Threads: an env may be shared by all; a store is written by its worker alone, and read (get, scan, numbers) by any
  * thread while it is open; batches and scans belong to their caller.
  *
- * Errors say what to do: SEG_CORRUPT: rebuild the store from the changelog; SEG_IO: disk full, lock held, no
- * permission: stop, put it right, open again (after a failed write RocksDB refuses all further ones until it is
- * reopened). The text carries RocksDB's own words.
+ * Errors say what to do: SEG_CORRUPT (also: the disk fails to read): rebuild the store from the changelog; SEG_IO: disk
+ * full, lock held, no permission: put it right, open again (after a failed write RocksDB refuses all further ones until it
+ * is reopened). The text carries RocksDB's own words. What went wrong with an open store stays known, seg_store_trouble().
  */
 #ifndef SEG_STATE_STORE_H
 #define SEG_STATE_STORE_H
@@ -33,6 +33,7 @@ struct seg_store_options {
 	int background_threads;	   /* per process; 0: 2 */
 	int max_open_files;	   /* per store; 0: 128 */
 	bool in_memory;		   /* tests: files live in the env and go with it */
+	bool existing;		   /* to look at: no store is made, and a damaged write-ahead log is an error */
 	const char *rocksdb;	   /* "name=value;…" passed through, NULL or "": none (borrowed until return) */
 };
 
@@ -53,7 +54,29 @@ void seg_store_close(struct seg_store *s); /* NULL is fine; writes are kept */
 /* Deletes everything in the open store and goes on with an empty one. On failure only close is allowed. */
 enum seg_rc seg_store_empty(struct seg_store *s, struct seg_error *err) SEG_MUST_CHECK;
 
-/* The same for a store that cannot be opened any more: deletes RocksDB's files in dir. */
+enum { SEG_STORE_ASIDE_BYTES = 320 };
+/*
+ * For a store that cannot be right: moves it to "<dir>.damaged-<time>" beside it, of which only the newest is kept, and
+ * goes on with an empty one. *ret_name: that folder's name without its path ("": files in memory are deleted). On failure
+ * only this call, reopen and close are allowed.
+ */
+enum seg_rc seg_store_replace(struct seg_store *s, char ret_name[SEG_STORE_ASIDE_BYTES],
+			      struct seg_error *err) SEG_MUST_CHECK;
+/* The same for a store that is not open, without a new one. */
+enum seg_rc seg_store_set_aside(struct seg_store_env *env, const char *dir, char ret_name[SEG_STORE_ASIDE_BYTES],
+				struct seg_error *err) SEG_MUST_CHECK;
+
+/*
+ * The worst that has happened since it was opened, to any thread: SEG_OK; SEG_IO: writing failed, nothing can be written
+ * until it is reopened; SEG_CORRUPT: it is damaged. *ret (may be NULL) has the words.
+ */
+enum seg_rc seg_store_trouble(struct seg_store *s, struct seg_error *ret);
+/* What was read from it cannot be right: its trouble is SEG_CORRUPT from now on. Any thread. */
+void seg_store_distrust(struct seg_store *s, const char *why);
+/* Closes and opens it. SEG_IO: still no room, or it cannot be opened: try again later; SEG_CORRUPT. */
+enum seg_rc seg_store_reopen(struct seg_store *s, struct seg_error *err) SEG_MUST_CHECK;
+
+/* Deletes RocksDB's files in dir; for a store that is not open. */
 enum seg_rc seg_store_destroy(struct seg_store_env *env, const char *dir, struct seg_error *err) SEG_MUST_CHECK;
 
 /* Replaces out's content by the profile record. SEG_NOT_FOUND; SEG_LIMIT: out's maximum. */

@@ -73,16 +73,17 @@ void seg_scan_close(struct seg_scan *scan)
 	free(scan);
 }
 
-static enum seg_rc iterator_next(const char *dir, rocksdb_iterator_t *it, struct seg_scan_item *ret,
+static enum seg_rc iterator_next(struct seg_store *s, rocksdb_iterator_t *it, struct seg_scan_item *ret,
 				 struct seg_error *err)
 {
 	char *message = NULL;
+	const char *dir = s->dir;
 	const char *key;
 	size_t len;
 
 	if (!rocksdb_iter_valid(it)) {
 		rocksdb_iter_get_error(it, &message);
-		return message ? seg_store_failed(dir, "cannot read on", message, err) : SEG_NOT_FOUND;
+		return message ? seg_store_failed_in(s, "cannot read on", message, err) : SEG_NOT_FOUND;
 	}
 	key = rocksdb_iter_key(it, &len);
 	if (len < SEG_KEY_HEAD || key[0] != SEG_KEY_PROFILE || len > SEG_KEY_HEAD + SEG_CUSTOMER_ID_BYTES)
@@ -101,7 +102,7 @@ enum seg_rc seg_scan_next(struct seg_scan *scan, struct seg_scan_item *ret, stru
 	if (scan->started && rocksdb_iter_valid(scan->it))
 		rocksdb_iter_next(scan->it);
 	scan->started = true;
-	return iterator_next(scan->store->dir, scan->it, ret, err);
+	return iterator_next(scan->store, scan->it, ret, err);
 }
 
 enum seg_rc seg_store_sync(struct seg_store *s, struct seg_error *err)
@@ -111,7 +112,7 @@ enum seg_rc seg_store_sync(struct seg_store *s, struct seg_error *err)
 	if (s->env->in_memory) /* nothing survives there, and RocksDB refuses to try */
 		return SEG_OK;
 	rocksdb_flush_wal(s->db, 1, &message);
-	return message ? seg_store_failed(s->dir, "cannot sync", message, err) : SEG_OK;
+	return message ? seg_store_failed_in(s, "cannot sync", message, err) : SEG_OK;
 }
 
 static enum seg_rc check_item(const char *dir, const struct seg_scan_item *item, struct seg_error *err)
@@ -131,7 +132,7 @@ static enum seg_rc check_item(const char *dir, const struct seg_scan_item *item,
 	return rc;
 }
 
-static enum seg_rc check_all(const char *dir, rocksdb_t *db, uint64_t *ret_profiles, struct seg_error *err)
+static enum seg_rc check_all(struct seg_store *s, rocksdb_t *db, uint64_t *ret_profiles, struct seg_error *err)
 {
 	rocksdb_readoptions_t *read = scan_options();
 	rocksdb_iterator_t *it = rocksdb_create_iterator(db, read);
@@ -139,8 +140,8 @@ static enum seg_rc check_all(const char *dir, rocksdb_t *db, uint64_t *ret_profi
 	uint64_t n = 0;
 	enum seg_rc rc;
 
-	for (seek_hash(it, 0); (rc = iterator_next(dir, it, &item, err)) == SEG_OK; rocksdb_iter_next(it), n++) {
-		rc = check_item(dir, &item, err);
+	for (seek_hash(it, 0); (rc = iterator_next(s, it, &item, err)) == SEG_OK; rocksdb_iter_next(it), n++) {
+		rc = check_item(s->dir, &item, err);
 		if (rc != SEG_OK)
 			break;
 	}
@@ -172,7 +173,7 @@ enum seg_rc seg_store_verify(struct seg_store *s, uint64_t *ret_profiles, struct
 	if (message)
 		rc = seg_store_failed(s->dir, "cannot be checked", message, err);
 	else
-		rc = check_all(s->dir, db, ret_profiles, err);
+		rc = check_all(s, db, ret_profiles, err);
 	if (db)
 		rocksdb_close(db);
 	rocksdb_options_destroy(options);

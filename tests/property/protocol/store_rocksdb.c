@@ -34,6 +34,8 @@ enum seg_rc __real_seg_store_sync(struct seg_store *s, struct seg_error *err);
 enum seg_rc __wrap_seg_store_sync(struct seg_store *s, struct seg_error *err);
 enum seg_rc __real_seg_store_empty(struct seg_store *s, struct seg_error *err);
 enum seg_rc __wrap_seg_store_empty(struct seg_store *s, struct seg_error *err);
+enum seg_rc __real_seg_store_replace(struct seg_store *s, char ret_name[SEG_STORE_ASIDE_BYTES], struct seg_error *err);
+enum seg_rc __wrap_seg_store_replace(struct seg_store *s, char ret_name[SEG_STORE_ASIDE_BYTES], struct seg_error *err);
 void __real_seg_store_env_free(struct seg_store_env *env);
 void __wrap_seg_store_env_free(struct seg_store_env *env);
 
@@ -122,6 +124,12 @@ enum seg_rc __wrap_seg_store_empty(struct seg_store *s, struct seg_error *err)
 {
 	keep(disk(s->dir), 0);
 	return __real_seg_store_empty(s, err);
+}
+
+enum seg_rc __wrap_seg_store_replace(struct seg_store *s, char ret_name[SEG_STORE_ASIDE_BYTES], struct seg_error *err)
+{
+	keep(disk(s->dir), 0);
+	return __real_seg_store_replace(s, ret_name, err);
 }
 
 void __wrap_seg_store_env_free(struct seg_store_env *env)
