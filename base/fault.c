@@ -35,7 +35,7 @@ static struct {
 	long n, ms;
 } stall = {.point = -1};
 static atomic_long passings, stall_passings;
-static atomic_bool armed = true;
+static atomic_bool armed = true, delayed;
 
 static void refuse(const char *variable, const char *value, const char *what)
 {
@@ -163,9 +163,16 @@ void seg_crash_point(enum seg_crash_point point)
 			   crash.delay_us);
 	if (write(STDERR_FILENO, line, (size_t)len) < 0)
 		abort(); /* a test that cannot see it must not pass */
+	atomic_store(&delayed, true);
 	if (crash.delay_us == 0 || pthread_create(&thread, NULL, die_later, NULL) != 0)
 		kill(getpid(), SIGKILL);
 	else
 		pthread_detach(thread);
+}
+
+void seg_crash_point_ends(enum seg_crash_point point)
+{
+	if ((int)point == crash.point && atomic_load(&delayed))
+		kill(getpid(), SIGKILL);
 }
 #endif

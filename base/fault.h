@@ -45,6 +45,8 @@ enum seg_crash_point {
 /* Reads the environment; ends the program with a message if it names what is not there. First thing in main(). */
 void seg_faults_begin(void);
 void seg_crash_point(enum seg_crash_point point);
+/* A crash of this point that is still delayed comes now: what it was to fall into is over. */
+void seg_crash_point_ends(enum seg_crash_point point);
 #define SEG_CRASH_POINT(name) seg_crash_point(SEG_CRASH_##name)
 #else
 #define seg_faults_begin() ((void)0)

@@ -16,10 +16,24 @@ static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int sockfd, const cha
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* Before anybody has looked at the answer. */
+static rd_kafka_resp_err_t on_response_received(rd_kafka_t *rk, int sockfd, const char *broker, int32_t broker_id,
+						int16_t api_key, int16_t api_version, int32_t corr_id, size_t size,
+						int64_t rtt, rd_kafka_resp_err_t err, void *ctx)
+{
+	(void)rk, (void)sockfd, (void)broker, (void)broker_id, (void)api_version, (void)corr_id, (void)size, (void)rtt;
+	(void)err, (void)ctx;
+	if (api_key == END_TXN)
+		seg_crash_point_ends(SEG_CRASH_END_TXN_SENT);
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *ctx, char *text, size_t text_size)
 {
 	(void)conf, (void)ctx, (void)text, (void)text_size;
-	return rd_kafka_interceptor_add_on_request_sent(rk, "faults", on_request_sent, NULL);
+	rd_kafka_resp_err_t rc = rd_kafka_interceptor_add_on_request_sent(rk, "faults", on_request_sent, NULL);
+
+	return rc ? rc : rd_kafka_interceptor_add_on_response_received(rk, "faults", on_response_received, NULL);
 }
 
 void txn_watch_requests(rd_kafka_conf_t *conf)
