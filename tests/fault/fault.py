@@ -50,7 +50,7 @@ def one_run(chunk, cluster, args, run):
     from lib.site import Site  # the clients of Kafka are needed here only
     seed = seed_of(args.seed, chunk.fault.name, chunk.kafka, run)
     app = f"f{chunk.fault.name}-{run}-{os.getpid():x}{seed:x}"
-    site = Site(cluster, app, args.build_dir, pathlib.Path(args.folder) / app, seed=seed, run=run)
+    site = Site(cluster, app, args.build_dir, pathlib.Path(args.folder) / app, seed=seed, run=run, short=args.short)
     result = {"fault": chunk.fault.name, "kafka": chunk.kafka, "run": run, "seed": seed, "outcome": "done", "text": "",
               "findings": []}
     began = time.monotonic()
@@ -162,7 +162,7 @@ class Suite:
         work_args = json.dumps({"fault": chunk.fault.name, "kafka": chunk.kafka, "runs": chunk.runs,
                                 "brokers": self.cluster(chunk)})
         command = [sys.executable, str(HERE / "fault.py"), "--work", work_args, "--seed", str(self.args.seed), "--build-dir",
-                   self.args.build_dir, "--folder", self.folder, "--logs", self.args.logs] + ["--keep"] * self.args.keep
+                   self.args.build_dir, "--folder", self.folder, "--logs", self.args.logs] + ["--keep"] * self.args.keep + ["--short"] * self.args.short
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.selector.register(process.stdout, selectors.EVENT_READ)
         self.busy[process.stdout] = (chunk, process, time.monotonic() + RUN_S * len(chunk.runs))

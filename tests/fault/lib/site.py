@@ -195,8 +195,8 @@ class Instance:
 class Site:
     """cluster: lib.cluster.Cluster. Give settings to setup(), or change `settings` before it."""
 
-    def __init__(self, cluster, app, build_dir, folder, seed=1, run=0):
-        self.cluster, self.app, self.seed, self.run = cluster, app, seed, run
+    def __init__(self, cluster, app, build_dir, folder, seed=1, run=0, short=False):
+        self.cluster, self.app, self.seed, self.run, self.short = cluster, app, seed, run, short
         self.build_dir, self.folder = pathlib.Path(build_dir), pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         twin = self.build_dir / "daemon" / "segmentd_fault"
@@ -425,7 +425,7 @@ class Site:
         """After a whole stop of `last`, which held all partitions."""
         _, findings = oracle.run(self.brokers, self.app, self.binary, last.data_dir, SOURCE_DIR, topics=self.topics,
                                  outputs={name: self.outputs[name] for name in ("segment_changes", "dead_letters")},
-                                 **self.oracle_options)
+                                 settings=self.settings, **self.oracle_options)
         kinds = collections.Counter(finding.kind for finding in findings)
         lines = [str(finding) for finding in findings]
         verified = self.segmentd("state", "--data", last.data_dir, "verify", "--config", last.config)
