@@ -58,7 +58,9 @@ static enum seg_rc maintain(struct seg_worker *w, struct seg_error *err)
 		struct seg_lane *lane = w->lanes[p];
 		if (!seg_lane_may(lane, SEG_MAY_COMMIT))
 			continue;
-		enum seg_rc rc = seg_shard_maintain(lane->shard, err);
+		enum seg_rc rc = seg_part_trouble(seg_shard_part(lane->shard), err); /* of who only looked, maybe */
+		if (!rc)
+			rc = seg_shard_maintain(lane->shard, err);
 		if (rc)
 			return seg_error_wrap(err, rc, "store of partition %" PRId32, p);
 	}
@@ -217,7 +219,13 @@ static void end(struct seg_worker *w)
 /* What the brokers have not answered, or a producer that cannot be used: all over again, with what Kafka says then. */
 static enum seg_rc mend(struct seg_worker *w, enum seg_rc rc, const struct seg_error *err)
 {
-	if ((rc != SEG_RETRY && rc != SEG_RECREATE) || seg_worker_is_stopping(w))
+	if (seg_worker_is_stopping(w))
+		return rc;
+	if (seg_worker_store_failed(w, rc)) {
+		w->recreate = true;
+		return SEG_OK;
+	}
+	if (rc != SEG_RETRY && rc != SEG_RECREATE)
 		return rc;
 	seg_log(SEG_LOG_WARN, "worker_again", "worker=%u error=\"%s\"", w->index, err->text);
 	w->recreate = true;

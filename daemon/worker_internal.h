@@ -34,6 +34,7 @@ struct seg_lane {
 	int64_t judged[SEG_SOURCES]; /* keys of records before it are in the window: an abort brings them again */
 	bool sealed;		     /* takes part in the commit under way */
 	uint32_t cut_ticket;
+	int64_t store_again_mono_ms, store_wait_ms, store_failed_mono_ms; /* its store is in trouble: not before this */
 };
 
 struct seg_latencies { /* Kafka timestamps of the records since the last commit */
@@ -137,6 +138,11 @@ enum seg_rc seg_worker_balance(struct seg_worker *w, struct seg_error *err) SEG_
 enum seg_rc seg_worker_fold_step(struct seg_worker *w, const struct seg_now *now, struct seg_error *err) SEG_MUST_CHECK;
 enum seg_rc seg_worker_fold_assigned(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
 void seg_worker_fold_revoked(struct seg_worker *w);
+/* worker_store.c: rc came of a store that is in trouble, or there is one: the worker must recreate. */
+bool seg_worker_store_failed(struct seg_worker *w, enum seg_rc rc);
+/* Before a recovery: a store in trouble is mended. *ret_waits: not yet. */
+enum seg_rc seg_lane_mend_store(struct seg_lane *lane, bool *ret_waits, struct seg_error *err) SEG_MUST_CHECK;
+
 void seg_worker_fold_restart(struct seg_worker *w);
 
 /* worker_commit.c: one transaction over all running lanes and the fold, if there is anything to commit. After an abort

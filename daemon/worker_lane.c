@@ -157,7 +157,7 @@ static enum seg_rc changelog_read(struct seg_worker *w, struct seg_lane *lane, s
 static enum seg_rc begin_changelog(struct seg_worker *w, struct seg_lane *lane, const struct seg_recovery *facts,
 				   struct seg_error *err)
 {
-	char why[256] = "";
+	char why[SEG_PART_WHY] = "";
 	struct seg_part *part = seg_shard_part(lane->shard);
 	seg_shard_drop(lane->shard);
 	enum seg_rc rc = seg_part_recover(part, facts, &lane->changelog_from, why, err);
@@ -191,8 +191,12 @@ static enum seg_rc step_new(struct seg_worker *w, struct seg_lane *lane, struct 
 	if (mono < lane->again_mono_ms)
 		return SEG_OK;
 	lane->again_mono_ms = mono + AGAIN_MS;
+	bool waits;
+	enum seg_rc rc = seg_lane_mend_store(lane, &waits, err);
+	if (rc || waits)
+		return rc;
 	struct seg_recovery facts = {.wall_ms = seg_wall_ms(), .knows_input_high = true};
-	enum seg_rc rc = ask_group(w, lane, &facts.group, err);
+	rc = ask_group(w, lane, &facts.group, err);
 	if (!rc)
 		rc = ask_logs(w, lane, &facts, err);
 	if (rc == SEG_RETRY) {
@@ -255,12 +259,13 @@ static enum seg_rc begin_inputs(struct seg_worker *w, struct seg_lane *lane, str
 	return seg_part_reread_done(seg_shard_part(lane->shard)) ? recovered(w, lane, err) : SEG_OK;
 }
 
-static enum seg_rc rebuild(struct seg_worker *w, struct seg_lane *lane, const struct seg_error *why,
-			   struct seg_error *err)
+/* From the start again, with an empty store; begin_changelog() says why. */
+static enum seg_rc rebuild(struct seg_worker *w, struct seg_lane *lane, const struct seg_error *why)
 {
-	seg_log(SEG_LOG_WARN, "store_rebuilt", "partition=%" PRId32 " why=\"%s\"", lane->partition, why->text);
+	seg_store_distrust(seg_part_store(seg_shard_part(lane->shard)), why->text);
+	lane->store_again_mono_ms = 0;
 	seg_lane_reset(w, lane);
-	return seg_part_rebuild(seg_shard_part(lane->shard), err);
+	return SEG_OK;
 }
 
 static enum seg_rc changelog_read(struct seg_worker *w, struct seg_lane *lane, struct seg_error *err)
@@ -269,8 +274,7 @@ static enum seg_rc changelog_read(struct seg_worker *w, struct seg_lane *lane, s
 	close_streams(w, lane);
 	enum seg_rc rc = seg_part_taken(seg_shard_part(lane->shard), lane->from, lane->to, &warn, err);
 	if (rc == SEG_CORRUPT) {
-		struct seg_error why = *err;
-		return rebuild(w, lane, &why, err);
+		return rebuild(w, lane, err);
 	}
 	if (rc)
 		return seg_error_wrap(err, rc, "partition %" PRId32, lane->partition);
@@ -314,8 +318,7 @@ static enum seg_rc take_changelog(struct seg_worker *w, struct seg_lane *lane, e
 	if (event == SEG_STREAM_RECORD && m->offset < lane->changelog_high) {
 		rc = seg_part_take(seg_shard_part(lane->shard), m->key, m->value, m->offset, err);
 		if (rc == SEG_CORRUPT && !seg_part_is_rebuilding(seg_shard_part(lane->shard))) {
-			struct seg_error why = *err;
-			return rebuild(w, lane, &why, err);
+			return rebuild(w, lane, err);
 		}
 		lane->reread++;
 		SEG_CRASH_POINT(RECOVERY_CHANGELOG);
