@@ -13,6 +13,7 @@ void seg_sample_init(struct seg_sample *s)
 {
 	memset(s, 0, sizeof(*s));
 	s->bound = UINT64_MAX;
+	s->since_ms = SEG_NO_TIME;
 }
 
 void seg_sample_clear(struct seg_sample *s)
@@ -22,6 +23,8 @@ void seg_sample_clear(struct seg_sample *s)
 	s->bits = 0;
 	s->len = 0;
 	s->sealed_len = 0;
+	s->reach = 0;
+	s->since_ms = SEG_NO_TIME;
 }
 
 void seg_sample_release(struct seg_sample *s)
@@ -92,7 +95,38 @@ static void seal(struct seg_sample *s, uint64_t customer, uint64_t content)
 
 void seg_sample_set_bound(struct seg_sample *s, uint64_t bound)
 {
+	if (bound == s->bound)
+		return;
 	s->bound = bound;
+	s->since_ms = SEG_NO_TIME;
+}
+
+void seg_sample_restore(struct seg_sample *s, uint64_t reach, int64_t since_ms)
+{
+	s->reach = reach;
+	s->since_ms = since_ms;
+}
+
+void seg_sample_scanned(struct seg_sample *s, int64_t done_ms, int64_t interval_ms)
+{
+	if (s->reach <= s->bound)
+		return;
+	if (s->since_ms == SEG_NO_TIME)
+		s->since_ms = done_ms;
+	else if (done_ms - s->since_ms >= interval_ms)
+		s->reach = s->bound;
+}
+
+void seg_sample_shift(struct seg_sample *s, int64_t by_ms)
+{
+	if (s->since_ms != SEG_NO_TIME)
+		s->since_ms += by_ms;
+}
+
+/* A customer above the bound who may have a record. */
+static bool may_linger(const struct seg_sample *s, uint64_t known, uint64_t hash)
+{
+	return known == SEG_SAMPLE_NONE ? hash < s->reach : known != SEG_SAMPLE_GONE;
 }
 
 static enum seg_rc send(struct seg_str id, struct seg_str value, const struct seg_sink *sink, struct seg_buf *key,
@@ -110,8 +144,9 @@ static enum seg_rc send(struct seg_str id, struct seg_str value, const struct se
 bool seg_sample_due(struct seg_sample *s, struct seg_str id, uint64_t customer)
 {
 	uint64_t known = known_content(s, customer);
-	if (seg_hash_sample(id) >= s->bound)
-		return known != SEG_SAMPLE_NONE;
+	uint64_t hash = seg_hash_sample(id);
+	if (hash >= s->bound)
+		return may_linger(s, known, hash);
 	if ((known & 1) == 1)
 		return false;
 	remember(s, customer, SEG_SAMPLE_DUE);
@@ -121,9 +156,9 @@ bool seg_sample_due(struct seg_sample *s, struct seg_str id, uint64_t customer)
 enum seg_rc seg_sample_send(struct seg_sample *s, const struct seg_profile *p, bool now, const struct seg_sink *sink,
 			    struct seg_buf *key, struct seg_buf *value, struct seg_error *err)
 {
-	uint64_t known = known_content(s, p->hash);
-	if (seg_hash_sample(p->id) >= s->bound)
-		return known != SEG_SAMPLE_NONE ? seg_sample_remove(s, p->id, sink, key, err) : SEG_OK;
+	uint64_t known = known_content(s, p->hash), hash = seg_hash_sample(p->id);
+	if (hash >= s->bound)
+		return may_linger(s, known, hash) ? seg_sample_remove(s, p->id, sink, key, err) : SEG_OK;
 	if (!now && known != SEG_SAMPLE_DUE) {
 		if (known != SEG_SAMPLE_NONE)
 			remember(s, p->hash, SEG_SAMPLE_STALE);
@@ -138,9 +173,12 @@ enum seg_rc seg_sample_send(struct seg_sample *s, const struct seg_profile *p, b
 		return SEG_OK;
 	struct seg_str record = {(const char *)value->data, (uint32_t)value->len};
 	rc = send(p->id, record, sink, key, err);
-	if (!rc)
-		seal(s, p->hash, content);
-	return rc;
+	if (rc)
+		return rc;
+	seal(s, p->hash, content);
+	if (s->reach < s->bound)
+		s->reach = s->bound;
+	return SEG_OK;
 }
 
 enum seg_rc seg_sample_remove(struct seg_sample *s, struct seg_str id, const struct seg_sink *sink, struct seg_buf *key,
@@ -149,8 +187,8 @@ enum seg_rc seg_sample_remove(struct seg_sample *s, struct seg_str id, const str
 	/* Always: what is known of the topic is forgotten with a restart, and who was erased must not stay in it. */
 	uint64_t customer = seg_hash_customer(id);
 	enum seg_rc rc = send(id, (struct seg_str){NULL, 0}, sink, key, err);
-	if (!rc && known_content(s, customer) != SEG_SAMPLE_NONE)
-		seal(s, customer, SEG_SAMPLE_NONE);
+	if (!rc && may_linger(s, known_content(s, customer), seg_hash_sample(id)))
+		seal(s, customer, SEG_SAMPLE_GONE);
 	return rc;
 }
 

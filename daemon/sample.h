@@ -20,11 +20,18 @@ struct seg_sample_slot {
 	uint64_t content;  /* XXH3-64 of the record as committed, odd; or one of SEG_SAMPLE_… */
 };
 
-/* No record is known of; one is to be written now; one was written, and the customer has changed since. */
-enum { SEG_SAMPLE_NONE = 0, SEG_SAMPLE_DUE = 2, SEG_SAMPLE_STALE = 4 };
+/* Nothing is known; a record is to be written now; one was written, and the customer has changed since; there is none. */
+enum { SEG_SAMPLE_NONE = 0, SEG_SAMPLE_DUE = 2, SEG_SAMPLE_STALE = 4, SEG_SAMPLE_GONE = 6 };
 
+/*
+ * What was written is forgotten with a restart. What is written anew then is right in any case; but a record above a bound
+ * that has fallen would stay for ever. So the cut keeps how far records reach: from the bound up to there, customers of
+ * whom nothing is known are tombstoned when the scan comes to them, until it has been round.
+ */
 struct seg_sample {
-	uint64_t bound; /* sample hashes below it belong to the sample; before a model all do */
+	uint64_t bound;	  /* sample hashes below it belong to the sample; before a model all do */
+	uint64_t reach;	  /* records may lie below it, if it is above the bound */
+	int64_t since_ms; /* where the scan was when the bound last moved; SEG_NO_TIME: not known yet */
 	struct seg_sample_slot *slots;
 	unsigned bits;
 	size_t len;
@@ -37,6 +44,11 @@ void seg_sample_release(struct seg_sample *s);
 /* Forgets what was written. */
 void seg_sample_clear(struct seg_sample *s);
 void seg_sample_set_bound(struct seg_sample *s, uint64_t bound);
+/* As of the cut. */
+void seg_sample_restore(struct seg_sample *s, uint64_t reach, int64_t since_ms);
+/* The scan has come to done_ms, all customers once an interval; shift: it has left rounds of so much time out. */
+void seg_sample_scanned(struct seg_sample *s, int64_t done_ms, int64_t interval_ms);
+void seg_sample_shift(struct seg_sample *s, int64_t by_ms);
 
 /* The scan has come to this customer: true if a record is to be written or tombstoned, which the next send does. */
 bool seg_sample_due(struct seg_sample *s, struct seg_str id, uint64_t customer);

@@ -5,10 +5,12 @@
  */
 #include "daemon/shard_internal.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "daemon/event_id.h"
 #include "daemon/stages.h"
 
@@ -27,6 +29,7 @@ enum {
 	DEFAULT_SCAN_BUDGET = 5000,
 	DEFAULT_REREAD_RATE = 50000,
 	RECOUNT_BATCH = 4096,
+	PROFILES_MOST = 50000, /* in one transaction, however much is left: it must not take its time-out */
 	KEY_MAX = 4096,
 	VALUE_MAX = 4 * 1024 * 1024
 };
@@ -172,6 +175,13 @@ void seg_shard_set_reread_rate(struct seg_shard *shard, double events_per_second
 		shard->pace.reread_per_second = events_per_second;
 }
 
+/* What did not come to be: its records come again. */
+static void forget_counts(struct seg_shard *shard)
+{
+	memset(&shard->sealed_counts, 0, sizeof(shard->sealed_counts));
+	memset(&shard->open_counts, 0, sizeof(shard->open_counts));
+}
+
 void seg_shard_drop(struct seg_shard *shard)
 {
 	seg_part_drop(shard->part);
@@ -179,7 +189,7 @@ void seg_shard_drop(struct seg_shard *shard)
 	seg_leavers_clear(&shard->leavers);
 	seg_sample_clear(&shard->sample);
 	seg_shard_sums_aborted(shard);
-	memset(&shard->sealed_counts, 0, sizeof(shard->sealed_counts));
+	forget_counts(shard);
 	shard->cycle_runs = false;
 	init_time(shard);
 }
@@ -192,6 +202,7 @@ void seg_shard_started(struct seg_shard *shard, const struct seg_now *now)
 	seg_stream_time_restore(&shard->time, cut->stream_time_ms, cut->source_max_time_ms, cut->wall_ms, now);
 	shard->scan.done_ms = cut->scan_cursor == 0 ? SEG_NO_TIME : (int64_t)cut->scan_cursor;
 	shard->scan.sweep_promotion = cut->sweep_promotion;
+	seg_sample_restore(&shard->sample, cut->sample_reach, cut->sample_reach_ms);
 	shard->model_version = cut->model_version;
 }
 
@@ -200,8 +211,8 @@ void seg_shard_started(struct seg_shard *shard, const struct seg_now *now)
 static void count_accepted(struct seg_shard *shard, const struct seg_event *e)
 {
 	int64_t now_ms = shard->time.now_ms;
-	shard->counts.accepted++;
-	shard->counts.late += now_ms != SEG_NO_TIME && e->time_ms < now_ms - shard->config->lateness_ms;
+	shard->open_counts.accepted++;
+	shard->open_counts.late += now_ms != SEG_NO_TIME && e->time_ms < now_ms - shard->config->lateness_ms;
 }
 
 enum seg_rc seg_shard_event(struct seg_shard *shard, const struct seg_event *e, int64_t offset, int64_t wall_ms,
@@ -226,9 +237,9 @@ enum seg_rc seg_shard_event(struct seg_shard *shard, const struct seg_event *e, 
 	if (applied == SEG_APPLIED)
 		count_accepted(shard, e);
 	else if (applied == SEG_APPLIED_DUPLICATE)
-		shard->counts.duplicates++;
+		shard->open_counts.duplicates++;
 	else if (applied == SEG_APPLIED_IGNORED)
-		shard->counts.identified += e->kind == SEG_UPDATE_IDENTIFY;
+		shard->open_counts.identified += e->kind == SEG_UPDATE_IDENTIFY;
 	if (ret)
 		*ret = applied;
 	return SEG_OK;
@@ -299,11 +310,22 @@ static void use_model(struct seg_shard *shard, const struct seg_model *model)
 	seg_sample_set_bound(&shard->sample, model->sample_bound);
 }
 
+static void move_time(struct seg_shard *shard, const struct seg_now *now)
+{
+	int64_t jump_ms;
+	seg_stream_time_move(&shard->time, now, &jump_ms);
+	if (jump_ms > 0)
+		seg_log(SEG_LOG_WARN, "stream_time_jump",
+			"partition=%" PRId32 " ms=%" PRId64
+			" text=\"the clock is that far ahead of stream time, which follows at an hour a second\"",
+			seg_shard_partition(shard), jump_ms);
+}
+
 enum seg_rc seg_shard_prepare(struct seg_shard *shard, const struct seg_model *model, const struct seg_now *now,
 			      struct seg_error *err)
 {
 	use_model(shard, model);
-	seg_stream_time_move(&shard->time, now);
+	move_time(shard, now);
 	enum seg_rc rc = seg_shard_scan(shard, err);
 	shard->model = NULL;
 	return rc;
@@ -469,6 +491,8 @@ static enum seg_rc seal_part(struct seg_shard *shard, const struct seg_now *now,
 		.scan_cursor = shard->scan.done_ms == SEG_NO_TIME ? 0 : (uint64_t)shard->scan.done_ms,
 		.sweep_promotion = shard->scan.sweep_promotion,
 		.model_version = shard->model_version,
+		.sample_reach = shard->sample.reach,
+		.sample_reach_ms = shard->sample.since_ms,
 		.begin_cycle = true,
 	};
 	memcpy(seal.source_max_time_ms, shard->time.max_ms, sizeof(seal.source_max_time_ms));
@@ -477,8 +501,9 @@ static enum seg_rc seal_part(struct seg_shard *shard, const struct seg_now *now,
 		seal.max_profiles = seg_pace_profiles(progress, n.cycle_set, n.cycle_left);
 	} else {
 		shard->cycle_mono_ms = now->mono_ms;
-		seal.max_profiles = shard->flush ? SIZE_MAX : 0;
 	}
+	if (seal.max_profiles > PROFILES_MOST)
+		seal.max_profiles = PROFILES_MOST;
 	struct emit_to to = {sink, seg_shard_partition(shard), SEG_NO_TICKET};
 	enum seg_rc rc = seg_part_seal(shard->part, &seal, emit_changelog, &to, err);
 	if (!rc)
@@ -490,8 +515,9 @@ enum seg_rc seg_shard_seal(struct seg_shard *shard, const struct seg_model *mode
 			   const struct seg_sink *sink, uint32_t *ret_cut, struct seg_error *err)
 {
 	use_model(shard, model);
-	seg_stream_time_move(&shard->time, now);
-	memset(&shard->sealed_counts, 0, sizeof(shard->sealed_counts));
+	move_time(shard, now);
+	shard->sealed_counts = shard->open_counts;
+	memset(&shard->open_counts, 0, sizeof(shard->open_counts));
 	enum seg_rc rc = seg_shard_leavers_send(shard, now, sink, err);
 	if (!rc)
 		rc = decide_all(shard, now, sink, err);
@@ -505,10 +531,7 @@ enum seg_rc seg_shard_seal(struct seg_shard *shard, const struct seg_model *mode
 
 static void count_sealed(struct seg_shard *shard)
 {
-	for (int r = 0; r < SEG_REASONS; r++)
-		shard->counts.changes[r] += shard->sealed_counts.changes[r];
-	shard->counts.suppressed += shard->sealed_counts.suppressed;
-	shard->counts.evaluated += shard->sealed_counts.evaluated;
+	seg_shard_counts_add(&shard->counts, &shard->sealed_counts);
 	memset(&shard->sealed_counts, 0, sizeof(shard->sealed_counts));
 }
 
@@ -528,7 +551,7 @@ enum seg_rc seg_shard_aborted(struct seg_shard *shard, struct seg_error *err)
 	seg_leavers_clear(&shard->leavers);
 	seg_sample_aborted(&shard->sample);
 	seg_shard_sums_aborted(shard);
-	memset(&shard->sealed_counts, 0, sizeof(shard->sealed_counts));
+	forget_counts(shard);
 	return seg_part_aborted(shard->part, err);
 }
 

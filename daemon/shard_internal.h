@@ -26,7 +26,8 @@ struct seg_leavers {
 /* The rolling scan: customers whose slot lies in stream time up to `done_ms` have been looked at. */
 struct seg_scan_state {
 	int64_t done_ms; /* SEG_NO_TIME: not begun */
-	int64_t target_ms;
+	bool within;	 /* the budget ended within the slots of done_ms: it goes on at hash `next` */
+	uint64_t next;
 	uint64_t sweep_promotion; /* whole sweeps have been done up to this promotion */
 	uint64_t sweep_target;	  /* running sweep's promotion; 0: none runs */
 	uint64_t sweep_next;	  /* hash it goes on from */
@@ -64,7 +65,8 @@ struct seg_shard {
 	uint64_t model_version; /* of the last seal */
 	int64_t cycle_mono_ms;	/* when the running cycle began */
 	bool cycle_runs, flush;
-	struct seg_shard_counts counts, sealed_counts;
+	/* Committed; in the commit under way; since then. */
+	struct seg_shard_counts counts, sealed_counts, open_counts;
 	struct seg_buf key, value;
 	struct seg_evaluation evaluation;
 };

@@ -59,7 +59,7 @@ enum seg_rc seg_shard_leave(struct seg_shard *shard, struct seg_str id, enum seg
 	leaver->has_cause = cause != NULL;
 	leaver->source = cause ? cause->source : SEG_SOURCES;
 	leaver->offset = offset;
-	shard->counts.erased++;
+	shard->open_counts.erased++;
 	return SEG_OK;
 }
 

@@ -93,6 +93,16 @@ static int64_t time_of(uint64_t slot, int64_t interval_ms)
 	return (int64_t)(((unsigned __int128)slot * (uint64_t)interval_ms) >> 64);
 }
 
+/* Behind by more than an interval, what counts is the state of now: each customer once. It goes on where it stands, so
+ * that nobody is passed over for ever when an interval is too short for the budget. */
+static void skip_rounds(struct seg_shard *shard, int64_t interval, int64_t now)
+{
+	struct seg_scan_state *scan = &shard->scan;
+	int64_t rounds = (now - scan->done_ms - 1) / interval;
+	scan->done_ms += rounds * interval;
+	seg_sample_shift(&shard->sample, rounds * interval);
+}
+
 /* The rolling scan up to stream time now: at most one whole interval. */
 static enum seg_rc scan_rolling(struct seg_shard *shard, size_t *budget, struct seg_error *err)
 {
@@ -100,15 +110,17 @@ static enum seg_rc scan_rolling(struct seg_shard *shard, size_t *budget, struct 
 	int64_t interval = shard->config->segmenter.reevaluate.interval_ms, now = shard->time.now_ms;
 	if (interval <= 0 || now == SEG_NO_TIME)
 		return SEG_OK;
-	if (scan->done_ms == SEG_NO_TIME || scan->done_ms > now)
+	if (scan->done_ms == SEG_NO_TIME || scan->done_ms > now) {
 		scan->done_ms = now;
+		scan->within = false;
+	}
 	if (now - scan->done_ms > interval)
-		scan->done_ms = now - interval; /* once is enough: it is the state of now that counts */
+		skip_rounds(shard, interval, now);
 	while (scan->done_ms<now && * budget> 0) {
 		int64_t within = scan->done_ms % interval,
 			start = scan->done_ms - (within < 0 ? within + interval : within);
 		int64_t end = start + interval < now ? start + interval : now;
-		uint64_t from = slot_of(scan->done_ms, interval);
+		uint64_t from = scan->within ? scan->next : slot_of(scan->done_ms, interval);
 		uint64_t to = end == start + interval ? UINT64_MAX : slot_of(end, interval) - 1;
 		uint64_t next = from;
 		bool done = true;
@@ -117,14 +129,17 @@ static enum seg_rc scan_rolling(struct seg_shard *shard, size_t *budget, struct 
 			if (rc)
 				return rc;
 		}
+		scan->within = !done;
 		if (done) {
 			scan->done_ms = end;
 		} else {
 			int64_t reached = start + time_of(next, interval);
 			scan->done_ms = reached > scan->done_ms ? reached : scan->done_ms;
+			scan->next = next;
 			break;
 		}
 	}
+	seg_sample_scanned(&shard->sample, scan->done_ms, interval);
 	scan->waits = scan->done_ms < now && *budget == 0;
 	return SEG_OK;
 }

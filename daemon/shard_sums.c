@@ -15,18 +15,32 @@ static uint64_t customers_of(const struct seg_shard *shard)
 	return n.customers;
 }
 
+/* The fold waits for all partitions: one in which nothing has ever happened says so, too. */
+static bool is_tellable(const struct seg_shard *shard)
+{
+	return seg_part_recounted(shard->part) && (shard->time.now_ms != SEG_NO_TIME || shard->time.idle);
+}
+
+static bool has_time_moved(const struct seg_shard *shard)
+{
+	int64_t told_ms = shard->publication.close.stream_time_ms;
+	if (told_ms == SEG_NO_TIME || shard->time.now_ms == SEG_NO_TIME)
+		return told_ms != shard->time.now_ms;
+	return shard->time.now_ms - told_ms >= TIME_STEP_MS;
+}
+
 bool seg_shard_sums_untold(const struct seg_shard *shard)
 {
 	if (!seg_part_recounted(shard->part))
 		return seg_shard_can_recount(shard);
-	return shard->time.now_ms != SEG_NO_TIME && (seg_sums_any_changed(shard->sums) || shard->publication.resend ||
-						     shard->publication.close.customers != customers_of(shard));
+	return is_tellable(shard) && (seg_sums_any_changed(shard->sums) || shard->publication.resend ||
+				      shard->publication.close.customers != customers_of(shard));
 }
 
 bool seg_shard_sums_due(const struct seg_shard *shard, const struct seg_now *now, bool with_commit)
 {
 	const struct seg_sums_state *p = &shard->publication;
-	if (!seg_part_recounted(shard->part) || shard->time.now_ms == SEG_NO_TIME)
+	if (!is_tellable(shard))
 		return false;
 	if (shard->flush) /* a clean stop leaves nothing untold */
 		return seg_shard_sums_untold(shard);
@@ -37,8 +51,8 @@ bool seg_shard_sums_due(const struct seg_shard *shard, const struct seg_now *now
 	if (!told || p->resend || c->idle != shard->time.idle || c->swept_promotion != shard->scan.sweep_promotion)
 		return true;
 	/* These change with events and evaluations, and those cause commits by themselves. */
-	return with_commit && (seg_sums_any_changed(shard->sums) || c->customers != customers_of(shard) ||
-			       shard->time.now_ms - c->stream_time_ms >= TIME_STEP_MS);
+	return with_commit &&
+	       (seg_sums_any_changed(shard->sums) || c->customers != customers_of(shard) || has_time_moved(shard));
 }
 
 static enum seg_rc send_piece(struct seg_shard *shard, uint64_t cluster, bool gone, uint64_t sequence,

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+/* Jumps of the clock up to this are taken at once, longer ones at so many times the clock's speed. */
+static const int64_t SPREAD_MS = 3600 * 1000, SPREAD_FACTOR = 3600;
+
 void seg_stream_time_init(struct seg_stream_time *t, const bool read[SEG_SOURCES])
 {
 	memset(t, 0, sizeof(*t));
@@ -77,13 +80,34 @@ static int64_t idle_time(struct seg_stream_time *t, const struct seg_now *now, b
 	return by_clock > to ? by_clock : to;
 }
 
-int64_t seg_stream_time_move(struct seg_stream_time *t, const struct seg_now *now)
+/* How far stream time may follow a clock that has brought it to `to`. */
+static int64_t spread(struct seg_stream_time *t, int64_t to, const struct seg_now *now, int64_t *ret_jump_ms)
 {
-	int64_t to = slowest(t);
+	if (t->now_ms == SEG_NO_TIME || to - t->now_ms <= SPREAD_MS) {
+		t->spreads = false;
+		return to;
+	}
+	if (!t->spreads) {
+		t->spreads = true;
+		t->spread_mono_ms = now->mono_ms;
+		*ret_jump_ms = to - t->now_ms;
+	}
+	int64_t step = (now->mono_ms - t->spread_mono_ms) * SPREAD_FACTOR;
+	t->spread_mono_ms = now->mono_ms;
+	return step < to - t->now_ms ? t->now_ms + step : to;
+}
+
+int64_t seg_stream_time_move(struct seg_stream_time *t, const struct seg_now *now, int64_t *ret_jump_ms)
+{
+	int64_t to = slowest(t), jump_ms = 0;
 	bool was_idle = t->idle;
 	t->idle = to == INT64_MAX;
 	if (t->idle)
-		to = idle_time(t, now, was_idle);
+		to = spread(t, idle_time(t, now, was_idle), now, &jump_ms);
+	else
+		t->spreads = false;
+	if (ret_jump_ms)
+		*ret_jump_ms = jump_ms;
 	if (to == SEG_NO_TIME || to <= t->now_ms)
 		return 0;
 	int64_t moved = t->now_ms == SEG_NO_TIME ? 0 : to - t->now_ms;

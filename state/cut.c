@@ -4,12 +4,16 @@
 
 #include "state/codec_frame.h"
 
-enum { TAG_CUT_BODY = 1, CUT_BYTES_MAX = 4096 };
+enum { TAG_CUT_BODY = 1, TAG_CUT_SAMPLE = SEG_TAG_OPTIONAL | 1, CUT_BYTES_MAX = 4096 };
 
 void seg_cut_init(struct seg_cut *cut)
 {
 	*cut = (struct seg_cut){
-		.format_version = SEG_CUT_VERSION, .changelog_position = -1, .stream_time_ms = SEG_NO_TIME};
+		.format_version = SEG_CUT_VERSION,
+		.changelog_position = -1,
+		.stream_time_ms = SEG_NO_TIME,
+		.sample_reach_ms = SEG_NO_TIME,
+	};
 	for (int s = 0; s < SEG_SOURCES; s++) {
 		cut->next[s] = cut->replay_from[s] = -1;
 		cut->source_max_time_ms[s] = SEG_NO_TIME;
@@ -63,6 +67,12 @@ enum seg_rc seg_cut_encode(const struct seg_cut *cut, struct seg_buf *buf, struc
 	put_text(&f, cut->cluster_id, sizeof(cut->cluster_id));
 	put_text(&f, cut->instance, sizeof(cut->instance));
 	seg_section_end(&f);
+	if (cut->sample_reach > 0) {
+		seg_section_begin(&f, TAG_CUT_SAMPLE);
+		seg_buf_u64le(buf, cut->sample_reach);
+		put_optional_time(buf, cut->wall_ms, cut->sample_reach_ms);
+		seg_section_end(&f);
+	}
 	return seg_frame_end(&f, CUT_BYTES_MAX, err);
 }
 
@@ -130,6 +140,14 @@ static const char *read_cut(struct seg_view *v, struct seg_cut *ret)
 	return why;
 }
 
+static const char *read_sample(struct seg_view *v, struct seg_cut *ret)
+{
+	const char *why = NULL;
+	ret->sample_reach = seg_view_u64le(v);
+	ret->sample_reach_ms = get_optional_time(v, ret->wall_ms, &why);
+	return why;
+}
+
 enum seg_rc seg_cut_decode(const void *data, size_t len, struct seg_cut *ret, struct seg_error *err)
 {
 	struct seg_record r = {.what = NULL};
@@ -140,12 +158,15 @@ enum seg_rc seg_cut_decode(const void *data, size_t len, struct seg_cut *ret, st
 		return rc;
 	seg_cut_init(&cut);
 	cut.format_version = r.version;
-	while (!(rc = seg_record_next(&r, TAG_CUT_BODY, err))) {
-		const char *why = read_cut(&r.body, &cut);
+	while (!(rc = seg_record_next(&r, TAG_CUT_SAMPLE, err))) {
+		const char *why;
+		if (r.tag != TAG_CUT_BODY && r.tag != TAG_CUT_SAMPLE)
+			return seg_error_set(err, SEG_INVALID, "cut record has a section %u that is not known", r.tag);
+		why = r.tag == TAG_CUT_BODY ? read_cut(&r.body, &cut) : read_sample(&r.body, &cut);
 		rc = seg_record_section_end(&r, why, err);
 		if (rc)
 			return rc;
-		found = true;
+		found = found || r.tag == TAG_CUT_BODY;
 	}
 	if (rc != SEG_NOT_FOUND)
 		return rc;

@@ -27,7 +27,9 @@ struct seg_cut {
 	uint64_t model_version; /* least needed */
 	uint64_t config_fingerprint;
 	uint64_t customers;
-	uint32_t topic_ids_len; /* sources, then the changelog; 0: the broker has none */
+	uint64_t sample_reach;	 /* sample hashes below it may have a record on the sums' topic; 0: not said */
+	int64_t sample_reach_ms; /* the scan's instant when the sample's bound last moved, SEG_NO_TIME */
+	uint32_t topic_ids_len;	 /* sources, then the changelog; 0: the broker has none */
 	uint8_t topic_ids[SEG_CUT_TOPICS][16];
 	char transactional_id[256]; /* NUL-terminated */
 	char cluster_id[128];

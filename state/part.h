@@ -188,6 +188,8 @@ enum seg_rc seg_part_find(struct seg_part *part, struct seg_str id, struct seg_p
 struct seg_seal {
 	int64_t stream_time_ms, source_max_time_ms[SEG_SOURCES], wall_ms;
 	uint64_t scan_cursor, sweep_promotion, model_version;
+	uint64_t sample_reach;
+	int64_t sample_reach_ms;
 	size_t max_profiles; /* of the running cycle to log in this commit (at least) */
 	bool begin_cycle;    /* begin one if none runs */
 };
@@ -230,8 +232,9 @@ struct seg_part_numbers {
 	int64_t replay_from[SEG_SOURCES];
 	uint64_t seq, dirty, erased; /* erased: kept in memory until replay_from has passed them */
 	uint64_t cycles;	     /* ended since open */
-	uint64_t below_window; /* applied though older than all of a full dedup window, since open: a repeat counts */
-	uint64_t faults;       /* re-read records of customers who are not there, since open: left out */
+	uint64_t below_window;	     /* applied though older than all of a full dedup window, by commits since open: a
+				* repeat counts */
+	uint64_t faults;	     /* re-read records of customers who are not there, since open: left out */
 };
 void seg_part_numbers(const struct seg_part *part, struct seg_part_numbers *ret);
 struct seg_store *seg_part_store(struct seg_part *part);

@@ -211,7 +211,7 @@ static enum seg_rc apply_to(struct seg_part *part, struct seg_entry *entry, cons
 	} else {
 		if (!entry->now->decision.alive)
 			give_birth(part, entry->now, e->source, offset);
-		part->below_window += is_below_window(part, entry->now, e);
+		part->below_open += is_below_window(part, entry->now, e);
 		entry->caused = true;
 		entry->cause_source = e->source;
 		entry->cause_offset = offset;

@@ -142,6 +142,8 @@ static void make_cut(const struct sealing *s, struct seg_cut *cut)
 	cut->scan_cursor = seal->scan_cursor;
 	cut->sweep_promotion = seal->sweep_promotion;
 	cut->model_version = seal->model_version;
+	cut->sample_reach = seal->sample_reach;
+	cut->sample_reach_ms = seal->sample_reach_ms;
 	cut->customers = part->customers;
 }
 
@@ -181,6 +183,8 @@ static void hand_over(struct seg_part *part)
 	part->sealed.work = part->work;
 	part->work = work;
 	part->work.len = 0;
+	part->sealed.below_window = part->below_open;
+	part->below_open = 0;
 	for (size_t i = 0; i < part->sealed.work.len; i++) {
 		struct seg_entry *e = part->sealed.work.items[i];
 
@@ -336,6 +340,7 @@ enum seg_rc seg_part_committed(struct seg_part *part, int64_t cut_offset, struct
 	part->has_cut = true;
 	part->seq = sealed->cut.seq;
 	part->customers_committed = sealed->customers;
+	part->below_window += sealed->below_window;
 	memcpy(part->start, sealed->cut.next, sizeof part->start);
 	memcpy(part->replay_from, sealed->cut.replay_from, sizeof part->replay_from);
 	part->changelog_position = sealed->cut.changelog_position;
@@ -429,6 +434,7 @@ enum seg_rc seg_part_aborted(struct seg_part *part, struct seg_error *err)
 	part->sealed.gone.len = 0;
 	memcpy(part->next, part->start, sizeof part->next);
 	part->customers = part->customers_committed;
+	part->below_open = 0;
 	free(lists[0].items);
 	free(lists[1].items);
 	return rc;

@@ -146,21 +146,21 @@ void engine_end(struct engine *e, enum seg_source source, int64_t next)
 
 enum seg_rc engine_event(struct engine *e, const struct seg_event *event, int64_t offset, bool *ret_erased)
 {
-	uint64_t before = e->shard->counts.erased;
+	uint64_t before = e->shard->open_counts.erased;
 	enum seg_rc rc = seg_shard_event(e->shard, event, offset, e->w->wall_ms, NULL, NULL);
 
-	*ret_erased = e->shard->counts.erased != before;
+	*ret_erased = e->shard->open_counts.erased != before;
 	return rc;
 }
 
 bool engine_expire(struct engine *e, int customer)
 {
-	uint64_t before = e->shard->counts.erased;
+	uint64_t before = e->shard->open_counts.erased;
 	struct seg_error err = {SEG_OK, ""};
 
 	if (seg_shard_leave(e->shard, seg_str_from(customer_ids[customer]), SEG_REASON_EXPIRY, NULL, 0, &err) != SEG_OK)
 		violation(e->w, "expiry: %s", err.text);
-	return e->shard->counts.erased != before;
+	return e->shard->open_counts.erased != before;
 }
 
 static bool wants(void *ctx, const struct seg_profile *p)

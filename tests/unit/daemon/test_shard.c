@@ -14,6 +14,7 @@
 #include "config/load.h"
 #include "daemon/fold.h"
 #include "daemon/shard.h"
+#include "tests/support/learner_peek.h"
 
 #define DAY INT64_C(86400000)
 #define START (INT64_C(15000) * DAY)
@@ -32,7 +33,10 @@ struct world {
 	char ids[IDS_MAX][SEG_EVENT_ID_LEN + 1];
 	size_t ids_len;
 	size_t changes, by_reason[SEG_REASONS], dead, alerts, rows;
-	bool refuse; /* the sink fails: as a full queue would */
+	bool refuse;	 /* the sink fails at changes: as a full queue would */
+	bool refuse_cut; /* ... at the changelog's cut: all has been put in */
+	size_t closes;	 /* closing records of sums */
+	size_t shard_budget;
 };
 
 static int customer_of(struct seg_str id)
@@ -98,8 +102,11 @@ static enum seg_rc on_internal(void *ctx, enum seg_internal topic, int32_t parti
 {
 	struct world *w = ctx;
 	(void)partition;
+	if (ret_ticket && w->refuse_cut)
+		return seg_error_set(err, SEG_ABORT, "as asked");
 	if (ret_ticket)
 		*ret_ticket = 7;
+	w->closes += seg_str_is(key, "sums/0");
 	if (topic == SEG_INTERNAL_SUMS)
 		return seg_fold_take(w->fold, key, value, err);
 	if (topic == SEG_INTERNAL_MODEL && seg_str_is(key, "current")) {
@@ -109,23 +116,12 @@ static enum seg_rc on_internal(void *ctx, enum seg_internal topic, int32_t parti
 	return SEG_OK;
 }
 
-static void open_world(struct world *w, const char *more)
+static void open_shard(struct world *w)
 {
-	char text[1024];
 	struct seg_error err = {0};
-	memset(w, 0, sizeof(*w));
-	snprintf(text, sizeof(text),
-		 "features: rfm\n"
-		 "segmenter: {k: 4, min_customers: 100, seed: 3, dwell: 1h, reevaluate: {interval: 1d, min_move: "
-		 "0}}\n%s",
-		 more);
-	if (seg_config_load_text(text, strlen(text), "test", NULL, &w->config, &err))
-		fail_msg("%s", err.text);
-	struct seg_store_options store = {.in_memory = true};
-	assert_ok(seg_store_env_new(&store, &w->env, &err));
 	struct seg_shard_options options = {
 		.config = w->config,
-		.scan_budget = SIZE_MAX,
+		.scan_budget = w->shard_budget ? w->shard_budget : SIZE_MAX,
 		.topics = {"web", "email", "orders", "profiles"},
 		.part = {.env = w->env, .dir = "/p0", .memory_bytes = 64 << 20},
 	};
@@ -142,6 +138,30 @@ static void open_world(struct world *w, const char *more)
 	assert_ok(seg_part_recovered(part, &err));
 	for (int s = 0; s < SEG_SOURCES; s++)
 		seg_part_set_start(part, (enum seg_source)s, 0);
+}
+
+/* With other settings; nothing has happened yet. */
+static void reopen_shard(struct world *w)
+{
+	seg_shard_close(w->shard);
+	open_shard(w);
+}
+
+static void open_world(struct world *w, const char *more)
+{
+	char text[1024];
+	struct seg_error err = {0};
+	memset(w, 0, sizeof(*w));
+	snprintf(text, sizeof(text),
+		 "features: rfm\n"
+		 "segmenter: {k: 4, min_customers: 100, seed: 3, dwell: 1h, reevaluate: {interval: 1d, min_move: "
+		 "0}}\n%s",
+		 more);
+	if (seg_config_load_text(text, strlen(text), "test", NULL, &w->config, &err))
+		fail_msg("%s", err.text);
+	struct seg_store_options store = {.in_memory = true};
+	assert_ok(seg_store_env_new(&store, &w->env, &err));
+	open_shard(w);
 	struct seg_fold_options fold = {.config = w->config, .partitions = 1, .in_place = true};
 	assert_ok(seg_fold_new(&fold, &w->fold, &err));
 	assert_ok(seg_fold_begin(w->fold, NULL, &err));
@@ -390,6 +410,7 @@ static void test_shard_counts_the_late_the_unknown_and_identify(void **state)
 	seg_shard_clock(w->shard, START);
 	order_at(w, 1, 10, START - DAY);
 	order_at(w, 1, 10, START + DAY);
+	commit_once(w);
 	seg_shard_counts(w->shard, &counts);
 	assert_int_equal(counts.late, 0);
 	assert_int_equal(counts.below_window, 0);
@@ -400,6 +421,9 @@ static void test_shard_counts_the_late_the_unknown_and_identify(void **state)
 	e.time_ms = START;
 	e.customer_id = e.event_id = seg_str_from("c3");
 	assert_ok(seg_shard_event(w->shard, &e, 0, w->now_ms, NULL, &err));
+	seg_shard_counts(w->shard, &counts);
+	assert_int_equal(counts.accepted, 3); /* not committed yet */
+	commit_once(w);
 	seg_shard_counts(w->shard, &counts);
 	assert_int_equal(counts.accepted, 5);
 	assert_int_equal(counts.late, 2);
@@ -440,6 +464,124 @@ static void test_shard_abort_puts_everything_back(void **state)
 	free(w);
 }
 
+static void test_shard_counts_once_what_an_abort_brings_again(void **state)
+{
+	struct world *w = malloc(sizeof(*w));
+	struct seg_shard_counts counts;
+	(void)state;
+	assert_non_null(w);
+	open_world(w, "");
+	w->refuse_cut = true;
+	for (int aborted = 0; aborted < 3; aborted++) {
+		for (int c = 0; c < 10; c++)
+			order(w, c, 5);
+		assert_false(commit_once(w));
+	}
+	seg_shard_counts(w->shard, &counts);
+	assert_int_equal(counts.accepted, 0);
+	w->refuse_cut = false;
+	for (int c = 0; c < 10; c++)
+		order(w, c, 5);
+	assert_true(commit_once(w));
+	seg_shard_counts(w->shard, &counts);
+	assert_int_equal(counts.accepted, 10);
+	close_world(w);
+	free(w);
+}
+
+/* An interval in which nobody can look at everyone: the scan goes round all the same and passes nobody over. */
+static void test_shard_scan_goes_round_when_the_interval_is_tiny(void **state)
+{
+	static const int64_t intervals_ms[] = {1, 7, 1000, 60000};
+	(void)state;
+	for (size_t i = 0; i < sizeof(intervals_ms) / sizeof(intervals_ms[0]); i++) {
+		struct world *w = malloc(sizeof(*w));
+		struct seg_rng rng;
+		assert_non_null(w);
+		open_world(w, "profile: {expire: 60d}\n");
+		w->config->segmenter.reevaluate.interval_ms = intervals_ms[i];
+		w->shard_budget = 7;
+		reopen_shard(w);
+		seg_rng_init(&rng, 5);
+		days(w, &rng, 3, CUSTOMERS);
+		struct seg_part_numbers n;
+		seg_part_numbers(seg_shard_part(w->shard), &n);
+		assert_true(n.customers > 50);
+		w->now_ms += 61 * DAY; /* all of them have been silent for too long */
+		for (int64_t commits = 0; commits < 200 + intervals_ms[i] / 50; commits++) {
+			w->now_ms += 50;
+			commit_once(w);
+		}
+		seg_part_numbers(seg_shard_part(w->shard), &n);
+		assert_int_equal(n.customers, 0);
+		close_world(w);
+		free(w);
+	}
+}
+
+/* The fold waits for every partition: one whose topics are empty says so, once. */
+static void test_shard_without_a_single_event_tells_its_sums(void **state)
+{
+	struct world *w = malloc(sizeof(*w));
+	struct seg_error err = {0};
+	struct seg_now now = {.wall_ms = START, .mono_ms = 5};
+	uint32_t cut;
+	(void)state;
+	assert_non_null(w);
+	open_world(w, "");
+	assert_ok(seg_shard_maintain(w->shard, &err));
+	assert_ok(seg_shard_prepare(w->shard, NULL, &now, &err));
+	assert_false(seg_shard_has_work(w->shard, &now)); /* the ends are not known yet */
+	for (int s = 0; s < SEG_SOURCES; s++)
+		seg_shard_end(w->shard, (enum seg_source)s, 0);
+	assert_ok(seg_shard_prepare(w->shard, NULL, &now, &err));
+	assert_true(seg_shard_has_work(w->shard, &now));
+	assert_ok(seg_shard_seal(w->shard, NULL, &now, &w->sink, &cut, &err));
+	assert_ok(seg_shard_committed(w->shard, 0, &err));
+	assert_int_equal(w->closes, 1);
+	now.mono_ms += 300 * 1000;
+	assert_ok(seg_shard_prepare(w->shard, NULL, &now, &err));
+	assert_false(seg_shard_has_work(w->shard, &now));
+	close_world(w);
+	free(w);
+}
+
+/* A clean stop: the topic's sums, as a reader puts them together, are the shard's, also if the last were aborted. */
+static void test_shard_tells_all_sums_at_a_clean_stop(void **state)
+{
+	struct world *w = malloc(sizeof(*w));
+	struct seg_rng rng;
+	struct seg_error err = {0};
+	(void)state;
+	assert_non_null(w);
+	open_world(w, "");
+	seg_rng_init(&rng, 6);
+	days(w, &rng, 20, CUSTOMERS);
+	assert_true(w->model && w->model->promotion > 0);
+	for (int c = 0; c < 40; c++)
+		order(w, c, 900);
+	struct world *as_it_was = malloc(sizeof(*w)); /* what the aborted commit told does not count */
+	assert_non_null(as_it_was);
+	memcpy(as_it_was, w, sizeof(*w));
+	w->refuse_cut = true;
+	assert_false(commit_once(w));
+	as_it_was->next = w->next;
+	memcpy(w, as_it_was, sizeof(*w));
+	free(as_it_was);
+	for (int c = 0; c < 40; c++)
+		order(w, c, 900);
+	seg_shard_flush(w->shard);
+	for (int i = 0; i < 20 && !seg_shard_is_flushed(w->shard); i++)
+		commit_once(w);
+	assert_true(seg_shard_is_flushed(w->shard));
+	check(w);
+	struct seg_now now = {w->now_ms, w->now_ms + 10000};
+	assert_ok(seg_fold_tick(w->fold, &now, &err));
+	assert_true(seg_sums_equal(peek_total(seg_fold_learner(w->fold)), seg_shard_sums(w->shard)));
+	close_world(w);
+	free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +589,10 @@ int main(void)
 		cmocka_unit_test(test_shard_erasure_ends_the_chain_and_a_new_life_begins),
 		cmocka_unit_test(test_shard_expiry_takes_the_silent_out),
 		cmocka_unit_test(test_shard_abort_puts_everything_back),
+		cmocka_unit_test(test_shard_counts_once_what_an_abort_brings_again),
+		cmocka_unit_test(test_shard_scan_goes_round_when_the_interval_is_tiny),
+		cmocka_unit_test(test_shard_without_a_single_event_tells_its_sums),
+		cmocka_unit_test(test_shard_tells_all_sums_at_a_clean_stop),
 		cmocka_unit_test(test_shard_counts_the_late_the_unknown_and_identify),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,6 +48,8 @@ static void assert_same(const struct seg_cut *a, const struct seg_cut *b)
 	assert_int_equal(a->model_version, b->model_version);
 	assert_int_equal(a->config_fingerprint, b->config_fingerprint);
 	assert_int_equal(a->customers, b->customers);
+	assert_int_equal(a->sample_reach, b->sample_reach);
+	assert_int_equal(a->sample_reach_ms, b->sample_reach_ms);
 	assert_int_equal(a->topic_ids_len, b->topic_ids_len);
 	assert_memory_equal(a->topic_ids, b->topic_ids, sizeof(a->topic_ids));
 	assert_string_equal(a->transactional_id, b->transactional_id);
@@ -159,9 +161,29 @@ static void test_cut_what_cannot_be_is_not_written(void **state)
 	seg_buf_release(&buf);
 }
 
+/* A section of its own that older readers pass over: what was written without it reads as before. */
+static void test_cut_keeps_how_far_the_sample_reaches(void **state)
+{
+	struct seg_cut cut = full_cut(), back;
+	struct seg_buf buf;
+	(void)state;
+	for (int timed = 0; timed < 2; timed++) {
+		cut.sample_reach = UINT64_MAX - 7;
+		cut.sample_reach_ms = timed ? INT64_C(1699999000000) : SEG_NO_TIME;
+		seg_buf_init(&buf, 8192);
+		assert_ok(seg_cut_encode(&cut, &buf, NULL));
+		assert_ok(seg_cut_decode(buf.data, buf.len, &back, NULL));
+		assert_same(&cut, &back);
+		for (size_t len = 0; len < buf.len; len++)
+			assert_int_equal(seg_cut_decode(buf.data, len, &back, NULL), SEG_CORRUPT);
+		seg_buf_release(&buf);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cut_keeps_how_far_the_sample_reaches),
 		cmocka_unit_test(test_cut_golden),
 		cmocka_unit_test(test_cut_init_has_no_offsets_and_no_times),
 		cmocka_unit_test(test_cut_damage_is_refused_and_ret_stays),
