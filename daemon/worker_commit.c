@@ -160,6 +160,7 @@ static void observe(struct seg_worker *w, enum seg_meter which, int64_t wall_ms)
 static void begin_anew(struct seg_worker *w)
 {
 	w->events = w->bytes = 0;
+	w->open = (struct seg_open_counts){0};
 	w->first_mono_ms = 0;
 	w->latencies.len = 0;
 	seg_kafka_sink_bytes(w->sink);
@@ -177,6 +178,7 @@ static enum seg_rc conclude(struct commit *c, enum seg_rc outcome, struct seg_er
 		seg_metric_observe(seg_meter(w->inst->meters, SEG_METER_COMMIT_SECONDS),
 				   (double)(seg_monotonic_ms() - began) / 1000.0);
 		observe(w, SEG_METER_TO_COMMIT, seg_wall_ms());
+		seg_worker_count_committed(w);
 		return committed(c, err);
 	}
 	case SEG_ABORT:

@@ -42,6 +42,11 @@ struct seg_latencies { /* Kafka timestamps of the records since the last commit 
 	size_t len, cap;
 };
 
+/* Of the records since the last commit: counted when it has succeeded. */
+struct seg_open_counts {
+	uint64_t read[SEG_SOURCES], dead_letters[SEG_REFUSALS];
+};
+
 struct seg_worker {
 	struct seg_instance *inst;
 	const struct seg_config *config;
@@ -84,7 +89,8 @@ struct seg_worker {
 	int64_t judged_mono_ms;	      /* the fold's status last made */
 	struct seg_shard_counts past; /* of lanes that were given back */
 	uint64_t past_hits, past_misses, past_cycles;
-	uint64_t dead_letters[SEG_REFUSALS], records;
+	uint64_t dead_letters[SEG_REFUSALS], records; /* committed */
+	struct seg_open_counts open;
 
 	pthread_mutex_t lock;
 	struct seg_worker_status status; /* guarded, as what follows */
@@ -132,6 +138,7 @@ void seg_lane_reset(struct seg_worker *w, struct seg_lane *lane);
 /* worker_records.c */
 enum seg_rc seg_worker_take_batch(struct seg_worker *w, const struct seg_kafka_batch *batch,
 				  struct seg_error *err) SEG_MUST_CHECK;
+void seg_worker_count_committed(struct seg_worker *w);
 enum seg_rc seg_worker_balance(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
 
 /* worker_fold.c */

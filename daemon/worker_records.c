@@ -49,8 +49,7 @@ static enum seg_rc send_dead_letter(struct seg_worker *w, enum seg_source source
 	};
 	if (letter.schema_id.len == 0)
 		letter.schema_id.ptr = NULL;
-	w->dead_letters[refusal]++;
-	seg_metric_inc(seg_meter_labelled(w->inst->meters, SEG_METER_DEAD_LETTERS, letter.reason, NULL), 1);
+	w->open.dead_letters[refusal]++;
 	seg_log_limited(&limit, SEG_LOG_WARN, "dead_letter",
 			"topic=%s partition=%" PRId32 " offset=%" PRId64 " reason=%s", letter.topic, letter.partition,
 			letter.offset, letter.reason);
@@ -86,7 +85,7 @@ static enum seg_rc take_record(struct seg_worker *w, struct seg_lane *lane, enum
 	enum seg_refusal refusal = seg_intake_read(w->intake, &raw, &event);
 	watch_mismatch(w, lane, source, m->offset, refusal);
 	w->events++;
-	w->records++;
+	w->open.read[source]++;
 	w->bytes += m->key.len + m->value.len;
 	note_latency(w, m->timestamp_ms);
 	if (refusal == SEG_REFUSED_NOT)
@@ -146,7 +145,6 @@ static enum seg_rc take_sums_of(struct seg_worker *w, const struct seg_kafka_mes
 enum seg_rc seg_worker_take_batch(struct seg_worker *w, const struct seg_kafka_batch *batch, struct seg_error *err)
 {
 	int64_t wall_ms = seg_wall_ms();
-	uint64_t read[SEG_SOURCES] = {0};
 	enum seg_rc rc = SEG_OK;
 	if (batch->len > 0 && w->first_mono_ms == 0)
 		w->first_mono_ms = seg_monotonic_ms();
@@ -155,8 +153,6 @@ enum seg_rc seg_worker_take_batch(struct seg_worker *w, const struct seg_kafka_b
 		if (i % SEG_PART_HINTS == 0)
 			look_ahead(w, m, batch->len - i);
 		rc = take_message(w, m, wall_ms, err);
-		if (!m->eof && m->topic != w->sums_topic)
-			read[w->source_of[m->topic]]++;
 		if (rc && rc != SEG_ABORT && rc != SEG_RECREATE)
 			seg_error_wrap(err, rc, "topic %u partition %" PRId32 " offset %" PRId64, m->topic,
 				       m->partition, m->offset);
@@ -165,12 +161,25 @@ enum seg_rc seg_worker_take_batch(struct seg_worker *w, const struct seg_kafka_b
 			rc = sums ? sums : rc;
 		}
 	}
-	for (int s = 0; s < SEG_SOURCES; s++) {
-		if (read[s] > 0)
-			seg_metric_inc(seg_meter_labelled(w->inst->meters, SEG_METER_EVENTS, w->inst->topics[s], NULL),
-				       read[s]);
-	}
 	return rc;
+}
+
+/* Only now: what is aborted comes again. */
+void seg_worker_count_committed(struct seg_worker *w)
+{
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		w->records += w->open.read[s];
+		if (w->open.read[s] > 0)
+			seg_metric_inc(seg_meter_labelled(w->inst->meters, SEG_METER_EVENTS, w->inst->topics[s], NULL),
+				       w->open.read[s]);
+	}
+	for (int r = 0; r < SEG_REFUSALS; r++) {
+		w->dead_letters[r] += w->open.dead_letters[r];
+		if (w->open.dead_letters[r] > 0)
+			seg_metric_inc(seg_meter_labelled(w->inst->meters, SEG_METER_DEAD_LETTERS,
+							  seg_refusal_code((enum seg_refusal)r), NULL),
+				       w->open.dead_letters[r]);
+	}
 }
 
 /* Pauses sources that are more than sync.max_skew ahead of the slowest, resumes them when half of that is left. */
