@@ -20,6 +20,7 @@
 
 enum { SESSION_MS = 45000, MAX_POLL_MS = 300000, HEARTBEAT_MS = 3000, CLOSE_STEP_MS = 100 };
 enum { MISSING_GIVE_UP_MS = 15000, MISSING_ASK_MS = 1000, METADATA_MS = 2000, BACKLOG_BYTES = 1 << 20 };
+enum { TROUBLE_MS = 120000, REOPEN_CLOSE_MS = 5000 };
 
 int input_topic_index(const struct seg_kafka_input *in, const char *name)
 {
@@ -51,6 +52,35 @@ static void remember(struct seg_kafka_input *in, enum seg_rc rc, const char *tex
 }
 
 /*
+ * A static member is fenced when another one uses its id, but also when its own answer from the coordinator got lost: the
+ * coordinator had given it a new member id, and takes the old one for another member's. After an outage it is therefore
+ * tried once more with a new handle; a real rival fences that one, too, and then there was no outage.
+ */
+static bool may_be_spurious(const struct seg_kafka_input *in, rd_kafka_resp_err_t e)
+{
+	return e == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID && in->trouble_ms &&
+	       seg_monotonic_ms() - in->trouble_ms < TROUBLE_MS;
+}
+
+static void take_fatal(struct seg_kafka_input *in, rd_kafka_resp_err_t e, const char *text)
+{
+	if (!may_be_spurious(in, e)) {
+		remember(in, SEG_FATAL, text);
+		return;
+	}
+	if (!in->reopen)
+		seg_log(SEG_LOG_WARN, "kafka_fenced", "text=\"%s\" so=\"after an outage this is tried once more\"",
+			text);
+	in->reopen = true;
+}
+
+static bool is_trouble(int code)
+{
+	return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+	       code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT;
+}
+
+/*
  * Errors that are not in the stream of records: brokers that are away, and topics that are assigned but do not exist (any
  * more). Runs inside poll.
  */
@@ -59,10 +89,13 @@ static void error_cb(rd_kafka_t *rk, int code, const char *why, void *opaque)
 	static struct seg_log_limit limit;
 	struct seg_kafka_input *in = opaque;
 	char fatal[300] = "";
+	rd_kafka_resp_err_t e;
 
+	if (is_trouble(code))
+		in->trouble_ms = seg_monotonic_ms();
 	if (code == RD_KAFKA_RESP_ERR__FATAL) {
-		rd_kafka_fatal_error(rk, fatal, sizeof fatal);
-		remember(in, SEG_FATAL, fatal);
+		e = rd_kafka_fatal_error(rk, fatal, sizeof fatal);
+		take_fatal(in, e, fatal);
 	} else if (seg_kafka_is_missing(code) && !in->missing_since_ms) {
 		in->missing_since_ms = seg_monotonic_ms();
 	}
@@ -101,6 +134,8 @@ static enum seg_rc make_conf(const struct seg_kafka_input_options *o, rd_kafka_c
 
 static void free_input(struct seg_kafka_input *in)
 {
+	if (in->conf)
+		rd_kafka_conf_destroy(in->conf);
 	for (size_t i = 0; in->topics && i < in->topics_len; i++) {
 		free(in->topics[i].name);
 		free(in->topics[i].parts);
@@ -122,6 +157,17 @@ static bool copy_topics(struct seg_kafka_input *in, const char *const *topics, s
 	return true;
 }
 
+static enum seg_rc open_handle(struct seg_kafka_input *in, struct seg_error *err)
+{
+	enum seg_rc rc = seg_kafka_new(RD_KAFKA_CONSUMER, rd_kafka_conf_dup(in->conf), &in->rk, err);
+
+	if (rc)
+		return rc;
+	rd_kafka_poll_set_consumer(in->rk);
+	in->queue = rd_kafka_queue_get_consumer(in->rk);
+	return seg_kafka_wake_start(in->rk, &in->wake, err);
+}
+
 enum seg_rc seg_kafka_input_open(const struct seg_kafka_input_options *options, struct seg_kafka_input **ret,
 				 struct seg_error *err)
 {
@@ -140,13 +186,9 @@ enum seg_rc seg_kafka_input_open(const struct seg_kafka_input_options *options, 
 	rd_kafka_conf_set_opaque(conf, in);
 	rd_kafka_conf_set_rebalance_cb(conf, input_rebalance_cb);
 	rd_kafka_conf_set_error_cb(conf, error_cb);
-	rc = seg_kafka_new(RD_KAFKA_CONSUMER, conf, &in->rk, err);
+	in->conf = conf;
 	conf = NULL;
-	if (rc)
-		goto out;
-	rd_kafka_poll_set_consumer(in->rk);
-	in->queue = rd_kafka_queue_get_consumer(in->rk);
-	if ((rc = seg_kafka_wake_start(in->rk, &in->wake, err)))
+	if ((rc = open_handle(in, err)))
 		goto out;
 	*ret = in;
 	in = NULL;
@@ -193,10 +235,15 @@ bool seg_kafka_input_close(struct seg_kafka_input *in, int timeout_ms)
 	if (!in)
 		return true;
 	seg_kafka_input_release(in);
+	if (!in->rk) { /* it could not be made anew */
+		free_input(in);
+		return true;
+	}
 	closed = leave_group(in, until_ms);
 	left = until_ms - seg_monotonic_ms();
 	awake = seg_kafka_wake_stop(in->wake, left > 0 ? (int)left : 0);
-	rd_kafka_queue_destroy(in->queue);
+	if (in->queue)
+		rd_kafka_queue_destroy(in->queue);
 	left = until_ms - seg_monotonic_ms();
 	if (awake && !seg_kafka_destroy(in->rk, left > CLOSE_STEP_MS ? (int)left : CLOSE_STEP_MS))
 		closed = false;
@@ -215,6 +262,33 @@ enum seg_rc seg_kafka_input_subscribe(struct seg_kafka_input *in, struct seg_err
 	rd_kafka_topic_partition_list_destroy(list);
 	if (e)
 		return seg_error_set(err, SEG_FATAL, "cannot subscribe to the inputs: %s", rd_kafka_err2str(e));
+	return SEG_OK;
+}
+
+/* The old handle does not leave the group: who it belonged to is the same member. What hangs is left behind. */
+static enum seg_rc reopen(struct seg_kafka_input *in, struct seg_error *err)
+{
+	struct seg_error callback;
+	enum seg_rc rc;
+
+	seg_kafka_input_release(in);
+	input_lose_all(in);
+	callback = in->callback;
+	if (seg_kafka_wake_stop(in->wake, REOPEN_CLOSE_MS)) {
+		rd_kafka_queue_destroy(in->queue);
+		seg_kafka_destroy(in->rk, REOPEN_CLOSE_MS);
+	}
+	in->wake = NULL;
+	in->queue = NULL;
+	in->rk = NULL;
+	in->pending.rc = in->callback.rc = SEG_OK;
+	in->trouble_ms = in->missing_since_ms = 0;
+	in->reopen = false;
+	if ((rc = open_handle(in, err)) || (rc = seg_kafka_input_subscribe(in, err)))
+		return rc;
+	seg_log(SEG_LOG_WARN, "kafka_input_reopened", "client=%s", rd_kafka_name(in->rk));
+	if (callback.rc)
+		return seg_error_set(err, callback.rc, "%s", callback.text);
 	return SEG_OK;
 }
 
@@ -264,12 +338,13 @@ static void take_error(struct seg_kafka_input *in, const rd_kafka_message_t *m, 
 		remember(in, SEG_NOT_FOUND, text);
 	} else if (is_fatal(m->err)) {
 		char fatal[300] = "";
+		rd_kafka_resp_err_t e = m->err;
 
-		if (m->err == RD_KAFKA_RESP_ERR__FATAL)
-			rd_kafka_fatal_error(in->rk, fatal, sizeof fatal);
+		if (e == RD_KAFKA_RESP_ERR__FATAL)
+			e = rd_kafka_fatal_error(in->rk, fatal, sizeof fatal);
 		snprintf(text, sizeof text, "the inputs cannot be read: %s: %s", rd_kafka_err2name(m->err),
 			 *fatal ? fatal : why);
-		remember(in, SEG_FATAL, text);
+		take_fatal(in, e, text);
 	} else if (seg_kafka_is_missing(m->err)) {
 		if (!in->missing_since_ms)
 			in->missing_since_ms = seg_monotonic_ms();
@@ -387,6 +462,8 @@ enum seg_rc seg_kafka_input_poll(struct seg_kafka_input *in, int timeout_ms, siz
 	seg_kafka_input_release(in);
 	if ((rc = take_pending(&in->pending, err)))
 		return rc;
+	if (in->reopen)
+		return reopen(in, err);
 	if (max == 0 || max > SEG_INPUT_BATCH)
 		max = SEG_INPUT_BATCH;
 	n = gather(in, timeout_ms, max);
@@ -399,6 +476,8 @@ enum seg_rc seg_kafka_input_poll(struct seg_kafka_input *in, int timeout_ms, siz
 		return rc;
 	if (in->missing_since_ms && (rc = check_missing(in, err)))
 		return rc;
+	if (in->reopen)
+		seg_kafka_input_release(in);
 	ret->len = in->raw_len;
 	return SEG_OK;
 }

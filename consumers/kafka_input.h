@@ -86,7 +86,9 @@ struct seg_kafka_batch {
  *
  * Errors: what a callback returned; SEG_NOT_FOUND: an offset is no longer, or not yet, in the log (err names it);
  * SEG_FATAL: the group or a topic cannot be used (fenced static member, no such topic, not authorized).
- * Everything that librdkafka mends itself is logged and SEG_OK with an empty batch.
+ * Everything that librdkafka mends itself is logged and SEG_OK with an empty batch. So is being fenced after an outage, which
+ * may be for an answer that got lost: all is revoked as lost, and the same member joins anew; without an outage, or at the
+ * second time, another process has the instance id: SEG_FATAL.
  */
 SEG_MUST_CHECK enum seg_rc seg_kafka_input_poll(struct seg_kafka_input *in, int timeout_ms, size_t max,
 						struct seg_kafka_batch *ret, struct seg_error *err);

@@ -121,7 +121,7 @@ static void on_assigned(struct seg_kafka_input *in, const rd_kafka_topic_partiti
 	input_group_clear(in);
 }
 
-static void on_revoked(struct seg_kafka_input *in, const rd_kafka_topic_partition_list_t *list)
+static void on_revoked(struct seg_kafka_input *in, const rd_kafka_topic_partition_list_t *list, bool lost)
 {
 	struct seg_error err = {.rc = SEG_OK};
 	struct seg_position *positions;
@@ -131,7 +131,7 @@ static void on_revoked(struct seg_kafka_input *in, const rd_kafka_topic_partitio
 	if (!(positions = positions_of(in, list, true, &len)))
 		rc = seg_error_set(&err, SEG_NO_MEMORY, "no memory for a revocation of %d partitions", list->cnt);
 	else if (len)
-		rc = in->events.revoked(in->events.ctx, positions, len, rd_kafka_assignment_lost(in->rk), &err);
+		rc = in->events.revoked(in->events.ctx, positions, len, lost, &err);
 	free(positions);
 	unassign(in);
 	input_group_clear(in);
@@ -143,14 +143,13 @@ void input_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_
 {
 	struct seg_kafka_input *in = opaque;
 
-	(void)rk;
 	if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
 		on_assigned(in, list);
 		return;
 	}
 	if (err != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
 		seg_log(SEG_LOG_WARN, "kafka_rebalance", "error=%s", rd_kafka_err2name(err));
-	on_revoked(in, list);
+	on_revoked(in, list, rd_kafka_assignment_lost(rk));
 }
 
 static bool make_room(struct input_topic *t, int32_t partition)
@@ -270,6 +269,14 @@ static rd_kafka_topic_partition_list_t *assigned_list(const struct seg_kafka_inp
 		}
 	}
 	return ret;
+}
+
+void input_lose_all(struct seg_kafka_input *in)
+{
+	rd_kafka_topic_partition_list_t *all = assigned_list(in, false);
+
+	on_revoked(in, all, true);
+	rd_kafka_topic_partition_list_destroy(all);
 }
 
 /* A partition whose position was not in the log is stopped for good, and no seek starts it: only a new assignment does. */

@@ -22,6 +22,7 @@ struct input_topic {
 };
 
 struct seg_kafka_input {
+	rd_kafka_conf_t *conf; /* for a handle made anew */
 	rd_kafka_t *rk;
 	rd_kafka_queue_t *queue;
 	struct seg_kafka_wake *wake;
@@ -36,6 +37,8 @@ struct seg_kafka_input {
 	struct seg_error pending;  /* came beside good records: returned by the next poll; rc SEG_OK: none */
 	struct seg_error callback; /* of the first callback that failed inside this poll */
 	int64_t missing_since_ms, missing_asked_ms; /* a topic seemed not to exist since then; 0: no */
+	int64_t trouble_ms;			    /* connections last failed then; 0: not since the handle was made */
+	bool reopen; /* fenced, but maybe only for an outage: the handle is to be made anew */
 };
 
 /* NULL: not one of ours, or never assigned. */
@@ -44,5 +47,7 @@ struct input_part *input_part(const struct seg_kafka_input *in, uint32_t topic, 
 int input_topic_index(const struct seg_kafka_input *in, const char *name);
 void input_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list, void *opaque);
 void input_group_clear(struct seg_kafka_input *in);
+/* Everything assigned is revoked as lost. */
+void input_lose_all(struct seg_kafka_input *in);
 
 #endif
