@@ -67,12 +67,13 @@ log.retention.check.interval.ms=1000
 log.initial.task.delay.ms=500
 log.segment.delete.delay.ms=1000
 controlled.shutdown.enable=true
-"""
-
-# A node that is gone is noticed in 3 s and not in 9 (brokers) or 2 s (controllers' defaults are of that size).
-CLUSTER_PROPERTIES = """\
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
+"""
+
+# A controller or follower that is gone is noticed in a second or a few. (A broker's session, above, is in all: one that was
+# killed is not let in again before it has ended.)
+CLUSTER_PROPERTIES = """\
 replica.lag.time.max.ms=5000
 controller.quorum.election.timeout.ms=500
 controller.quorum.fetch.timeout.ms=1000
