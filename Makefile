@@ -13,7 +13,7 @@ export SEG_CACHE ?= $(shell tests/support/cache-dir.sh)
 .PHONY: help build demo test bench fault fuzz soak format lint deb clean deps deps-test
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 deps:
 	@packaging/install-packages.sh build
@@ -33,6 +33,9 @@ test: deps-test  ## everything: unit, property, golden, hostile input, real Kafk
 
 bench: deps-test build  ## events/s, CPU and memory beside two controls, on a real Kafka (BENCH_ARGS)
 	@bench/run $(BENCH_ARGS)
+
+bench-recovery: deps-test build  ## what a start costs after kill -9, and a rebuild beside a control (BENCH_ARGS)
+	@bench/recovery $(BENCH_ARGS)
 
 fault: deps-test  ## every fault on real brokers, judged by the oracle, as a table; under an hour (FAULT_ARGS)
 	@tests/support/test-deps.sh fault
