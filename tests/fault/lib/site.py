@@ -391,6 +391,18 @@ class Site:
             expect(time.monotonic() < until, f"no segments within {timeout} s")
             time.sleep(.05)
 
+    def wait_all(self, instance, timeout=EVENT_S):
+        """Until it has every partition, running, and still has them a moment later: its status is some 250 ms old, and a static
+        member that has gone keeps its partitions until its session ends."""
+        until, since = time.monotonic() + timeout, None
+        while since is None or time.monotonic() < since + .6:
+            instance.alive()
+            expect(time.monotonic() < until, f"segmentd {instance.name} has not all partitions within {timeout} s")
+            partitions = [p for worker in instance.status()["workers"] for p in worker["partitions"]]
+            whole = len(partitions) == self.partitions and all(p["state"] == "running" for p in partitions)
+            since = (since or time.monotonic()) if whole else None
+            time.sleep(.05)
+
     # ---- the end ----
 
     def finish(self, instance="one", **start):
@@ -407,11 +419,11 @@ class Site:
             last = self.start(instance, **start)
             self.wait_commit(last)
         self.wait_drained(instances=[last])
-        last.wait_ready()
+        self.wait_all(last)
         last.stop()
         if not self.is_whole(last):  # as much as fits 20 s; what is left fits the next ones
             last = self.start(instance, **start)
-            last.wait_ready()
+            self.wait_all(last)
             last.stop()
             expect(self.is_whole(last), "two clean stops in turn were not whole")
         return self.judge(last)

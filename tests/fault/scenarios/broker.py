@@ -35,12 +35,6 @@ def wait_stall(instance, timeout=60):
         time.sleep(.002)
 
 
-def holds_all(site, instance):
-    """It has every partition, and they run."""
-    partitions = [p for w in instance.status()["workers"] for p in w["partitions"]]
-    return len(partitions) == site.partitions and all(p["state"] == "running" for p in partitions)
-
-
 # ---- 9, 10: who is taken for dead, and is not ----
 
 def take_over(site, stopped_for_s, **start):
@@ -48,7 +42,7 @@ def take_over(site, stopped_for_s, **start):
     began = time.monotonic()
     two = site.start("two", **start)
     site.wait_commit(two)
-    wait_for("the other instance has all partitions", lambda: holds_all(site, two), alive=[two])
+    site.wait_all(two)
     left = stopped_for_s - (time.monotonic() - began)
     if left > 0:
         time.sleep(left)
@@ -61,7 +55,7 @@ def give_back(site, one, two):
     site.wait_drained(instances=[two])
     two.stop()
     if one.is_running():
-        wait_for("all partitions are back", lambda: holds_all(site, one), alive=[one])
+        site.wait_all(one)
 
 
 @fault(9, "SIGSTOP past the session time-out, another takes over, SIGCONT", runs=10, short_runs=1, kafkas=BOTH, other_runs=4)
@@ -97,7 +91,7 @@ def too_slow_to_poll(site, dice):
     wait_stall(one)
     before = len(one.events("assigned"))
     two = site.start("two")
-    wait_for("the other instance has all partitions", lambda: holds_all(site, two), alive=[one, two])
+    site.wait_all(two)
     wait_for("the slow one knows that it was too slow", lambda: "MAX_POLL_EXCEEDED" in one.log_text(), alive=[one, two])
     wait_for("the slow one is back", lambda: len(one.events("assigned")) > before, alive=[one, two])
     give_back(site, one, two)
