@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 RELEASE := build/release
 export SEG_CACHE ?= $(shell tests/support/cache-dir.sh)
 
-.PHONY: help build demo test bench fault fuzz soak format lint deb clean deps deps-test
+.PHONY: help build demo test bench bench-recovery fault fuzz soak format lint deb clean deps deps-test
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
