@@ -21,8 +21,26 @@ enum {
 	PROFILES_LEAST = 4 * 1024 * 1024
 };
 
-/* delete.retention.ms of the changelog is 7 days (producers/topic_admin.c); a day is the margin. */
-static const int64_t TOMBSTONE_RETENTION_MS = INT64_C(6) * 24 * 3600 * 1000;
+/* What `topics create` gives the changelog, for who may not ask. */
+static const int64_t DELETE_RETENTION_MS = INT64_C(7) * 24 * 3600 * 1000;
+
+void seg_instance_stop_asked(struct seg_instance *inst)
+{
+	long long none = 0, mono_ms = seg_monotonic_ms();
+	if (atomic_compare_exchange_strong(&inst->stop_mono_ms, &none, mono_ms))
+		seg_watchdog_stop_by(inst->watchdog, mono_ms + SEG_STOP_MS);
+}
+
+int seg_instance_time_left(struct seg_instance *inst, int after_ms, int most_ms)
+{
+	long long asked = atomic_load(&inst->stop_mono_ms);
+	if (asked == 0)
+		return most_ms;
+	int64_t left = asked + after_ms - seg_monotonic_ms();
+	if (left > most_ms)
+		return most_ms;
+	return left > 1 ? (int)left : 1;
+}
 
 static enum seg_rc look_at_topic(struct seg_admin *admin, const char *name, bool input, struct seg_topic_info *ret,
 				 struct seg_error *err)
@@ -82,6 +100,20 @@ static enum seg_rc look_at_outputs(struct seg_instance *inst, struct seg_admin *
 
 static enum seg_rc look_at_cluster(struct seg_instance *inst, struct seg_error *err)
 {
+/* How old a store may be to be completed by a changelog whose tombstones go after a while: a seventh is the margin. */
+static enum seg_rc look_at_tombstones(struct seg_instance *inst, struct seg_admin *admin, struct seg_error *err)
+{
+	struct seg_topic_info info;
+	enum seg_rc rc = seg_admin_topic(admin, inst->config->internals.changelog, &info, err);
+	if (rc)
+		return rc;
+	int64_t retention_ms = info.delete_retention_ms >= 0 ? info.delete_retention_ms : DELETE_RETENTION_MS;
+	inst->tombstone_retention_ms = retention_ms - retention_ms / 7;
+	if (inst->tombstone_retention_ms == 0)
+		inst->tombstone_retention_ms = 1; /* 0 would be without limit */
+	return SEG_OK;
+}
+
 	struct seg_admin *admin;
 	char cluster_id[64];
 	enum seg_rc rc = seg_admin_open(&inst->client, ADMIN_MS, &admin, err);
@@ -96,6 +128,8 @@ static enum seg_rc look_at_cluster(struct seg_instance *inst, struct seg_error *
 		rc = look_at_outputs(inst, admin, err);
 	seg_admin_close(admin, CLOSE_MS);
 	return rc;
+	if (!rc)
+		rc = look_at_tombstones(inst, admin, err);
 }
 
 static enum seg_rc open_stores(struct seg_instance *inst, struct seg_error *err)
@@ -194,7 +228,7 @@ static enum seg_rc open_shard(struct seg_instance *inst, int32_t partition, cons
 				.partition = partition,
 				.memory_bytes = (size_t)(memory > PROFILES_LEAST ? memory : PROFILES_LEAST),
 				.accept_config_change = inst->accept_config_change,
-				.tombstone_retention_ms = TOMBSTONE_RETENTION_MS,
+				.tombstone_retention_ms = inst->tombstone_retention_ms,
 			},
 	};
 	for (int s = 0; s < SEG_SOURCES; s++) {

@@ -36,7 +36,9 @@ struct seg_instance {
 	int32_t partitions;	   /* of every input */
 	int session_timeout_ms;	   /* of the workers in their group; 0: as configured */
 	char cluster_id[128];
-	const char *topics[SEG_SOURCES]; /* input topics by source, borrowed from config */
+	int64_t tombstone_retention_ms; /* a store may be so old */
+	const char *topics[SEG_SOURCES];    /* input topics by source, borrowed from config */
+	atomic_llong *reached[SEG_SOURCES]; /* [partitions]: committed positions of ours; 0: not ours just now */
 
 	pthread_mutex_t lock;	   /* of what follows */
 	struct seg_parked *parked; /* by partition */

@@ -228,7 +228,7 @@ static enum seg_rc read_layout(struct seg_admin *a, const char *name, struct seg
 
 enum seg_rc seg_admin_layout(struct seg_admin *a, const char *name, struct seg_topic_info *ret, struct seg_error *err)
 {
-	struct seg_topic_info info = {.max_message_bytes = -1};
+	struct seg_topic_info info = {.max_message_bytes = -1, .delete_retention_ms = -1};
 	enum seg_rc rc = read_layout(a, name, &info, err);
 
 	if (!rc)
@@ -238,7 +238,7 @@ enum seg_rc seg_admin_layout(struct seg_admin *a, const char *name, struct seg_t
 
 enum seg_rc seg_admin_topic(struct seg_admin *a, const char *name, struct seg_topic_info *ret, struct seg_error *err)
 {
-	struct seg_topic_info info = {.max_message_bytes = -1};
+	struct seg_topic_info info = {.max_message_bytes = -1, .delete_retention_ms = -1};
 	struct admin_settings s = {.len = 0};
 	const char *value;
 	enum seg_rc rc;
@@ -248,6 +248,8 @@ enum seg_rc seg_admin_topic(struct seg_admin *a, const char *name, struct seg_to
 	if (info.exists && !admin_settings_read(a, RD_KAFKA_RESOURCE_TOPIC, name, &s, NULL)) {
 		if ((value = admin_setting(&s, "max.message.bytes")))
 			info.max_message_bytes = strtoll(value, NULL, 10);
+		if ((value = admin_setting(&s, "delete.retention.ms")))
+			info.delete_retention_ms = strtoll(value, NULL, 10);
 		admin_settings_release(&s);
 	}
 	*ret = info;

@@ -93,10 +93,11 @@ SEG_MUST_CHECK enum seg_rc seg_admin_cluster_id(struct seg_admin *a, char ret[64
 struct seg_topic_info {
 	bool exists;
 	int32_t partitions, replication;
-	int64_t max_message_bytes; /* -1: unknown */
+	int64_t max_message_bytes;   /* -1: unknown */
+	int64_t delete_retention_ms; /* -1: unknown */
 };
 
-/* The same without its settings (max_message_bytes -1): by metadata alone, which every broker answers at once. */
+/* The same without its settings (they are -1): by metadata alone, which every broker answers at once. */
 SEG_MUST_CHECK enum seg_rc seg_admin_layout(struct seg_admin *a, const char *name, struct seg_topic_info *ret,
 					    struct seg_error *err);
 
