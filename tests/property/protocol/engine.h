@@ -11,6 +11,9 @@
 struct engine;
 
 struct engine *engine_open(struct world *w, struct seg_store_env *env, const char *dir, size_t memory_bytes);
+/* The same where opening may fail; of engine_shard.c only, as engine_try_expire(). */
+enum seg_rc engine_try_open(struct world *w, struct seg_store_env *env, const char *dir, size_t memory_bytes,
+			    struct engine **ret, struct seg_error *err);
 void engine_close(struct engine *e);
 struct seg_part *engine_part(struct engine *e);
 /* Memory is about to be dropped by a recovery. */
@@ -25,6 +28,7 @@ void engine_end(struct engine *e, enum seg_source source, int64_t next);
 enum seg_rc engine_event(struct engine *e, const struct seg_event *event, int64_t offset, bool *ret_erased);
 /* Takes out a living customer whom no record named; false: there is nobody. */
 bool engine_expire(struct engine *e, int customer);
+enum seg_rc engine_try_expire(struct engine *e, int customer, bool *ret_erased, struct seg_error *err);
 /* Asks for evaluations without a record, of each customer with probability p. */
 enum seg_rc engine_reevaluate(struct engine *e, double p);
 bool engine_has_work(const struct engine *e);

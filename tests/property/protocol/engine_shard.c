@@ -54,6 +54,7 @@ static void evaluate(const struct seg_model *model, const struct seg_profile *p,
 	struct engine *e = evaluating;
 	uint64_t held = p->decision.cluster;
 
+	world_in_harness++;
 	(void)model;
 	(void)now_ms;
 	(void)rules;
@@ -69,12 +70,14 @@ static void evaluate(const struct seg_model *model, const struct seg_profile *p,
 	ret->cluster = (uint64_t)ret->values[0] << 32 | (uint64_t)ret->values[1];
 	ret->contribution =
 		(struct seg_contribution){.basis = 1, .cluster = ret->cluster, .len = 2, .values = ret->values};
+	world_in_harness--;
 }
 
-struct engine *engine_open(struct world *w, struct seg_store_env *env, const char *dir, size_t memory_bytes)
+enum seg_rc engine_try_open(struct world *w, struct seg_store_env *env, const char *dir, size_t memory_bytes,
+			    struct engine **ret, struct seg_error *err)
 {
+	world_in_harness++;
 	struct engine *e = calloc(1, sizeof *e);
-	struct seg_error err = {SEG_OK, ""};
 
 	if (!e)
 		abort();
@@ -97,7 +100,21 @@ struct engine *engine_open(struct world *w, struct seg_store_env *env, const cha
 	memcpy(options.topics, topics, sizeof topics);
 	seg_buf_init(&e->scratch, SEG_PROFILE_BYTES_MAX);
 	seg_cut_init(&options.part.identity);
-	if (seg_shard_open(&options, &e->shard, &err) != SEG_OK)
+	world_in_harness--;
+	enum seg_rc rc = seg_shard_open(&options, &e->shard, err);
+	if (rc != SEG_OK)
+		engine_close(e);
+	else
+		*ret = e;
+	return rc;
+}
+
+struct engine *engine_open(struct world *w, struct seg_store_env *env, const char *dir, size_t memory_bytes)
+{
+	struct engine *e = NULL;
+	struct seg_error err = {SEG_OK, ""};
+
+	if (engine_try_open(w, env, dir, memory_bytes, &e, &err) != SEG_OK)
 		violation(w, "open: %s", err.text);
 	return e;
 }
@@ -153,14 +170,24 @@ enum seg_rc engine_event(struct engine *e, const struct seg_event *event, int64_
 	return rc;
 }
 
-bool engine_expire(struct engine *e, int customer)
+enum seg_rc engine_try_expire(struct engine *e, int customer, bool *ret_erased, struct seg_error *err)
 {
 	uint64_t before = e->shard->open_counts.erased;
-	struct seg_error err = {SEG_OK, ""};
+	enum seg_rc rc =
+		seg_shard_leave(e->shard, seg_str_from(customer_ids[customer]), SEG_REASON_EXPIRY, NULL, 0, err);
 
-	if (seg_shard_leave(e->shard, seg_str_from(customer_ids[customer]), SEG_REASON_EXPIRY, NULL, 0, &err) != SEG_OK)
+	*ret_erased = e->shard->open_counts.erased != before;
+	return rc;
+}
+
+bool engine_expire(struct engine *e, int customer)
+{
+	struct seg_error err = {SEG_OK, ""};
+	bool erased;
+
+	if (engine_try_expire(e, customer, &erased, &err) != SEG_OK)
 		violation(e->w, "expiry: %s", err.text);
-	return e->shard->open_counts.erased != before;
+	return erased;
 }
 
 static bool wants(void *ctx, const struct seg_profile *p)
@@ -224,6 +251,14 @@ static const struct seg_decision *decision_of(struct engine *e, const struct seg
 	return NULL;
 }
 
+/* A transaction that takes no more. */
+static enum seg_rc refuses(struct engine *e, struct seg_error *err)
+{
+	if (e->w->refuses && e->w->refuses())
+		return seg_error_set(err, SEG_ABORT, "the transaction has failed");
+	return SEG_OK;
+}
+
 static enum seg_rc on_change(void *ctx, int32_t partition, const struct seg_change *change, struct seg_error *err)
 {
 	struct engine *e = ctx;
@@ -247,8 +282,10 @@ static enum seg_rc on_change(void *ctx, int32_t partition, const struct seg_chan
 		o.lo[s] = e->w->group.known ? e->w->group.next[s] : 0;
 		o.hi[s] = seg_part_next(engine_part(e), (enum seg_source)s);
 	}
+	world_in_harness++;
 	outputs_add(&e->commit->txn->outputs, &o);
-	return SEG_OK;
+	world_in_harness--;
+	return refuses(e, err);
 }
 
 static enum seg_rc on_internal(void *ctx, enum seg_internal topic, int32_t partition, struct seg_str key,
@@ -258,13 +295,17 @@ static enum seg_rc on_internal(void *ctx, enum seg_internal topic, int32_t parti
 
 	(void)partition;
 	if (topic != SEG_INTERNAL_CHANGELOG)
-		return SEG_OK;
+		return refuses(e, err);
+	world_in_harness++;
 	int64_t offset = world_append(e->w, e->commit->txn, key, value);
+	world_in_harness--;
 	if (ret_ticket) {
 		*ret_ticket = 0;
 		e->commit->cut_offset = offset;
 	}
-	return chance(e->w, e->commit->crash) ? seg_error_set(err, SEG_FATAL, "crash") : SEG_OK;
+	if (chance(e->w, e->commit->crash))
+		return seg_error_set(err, SEG_FATAL, "crash");
+	return refuses(e, err);
 }
 
 enum seg_rc engine_seal(struct engine *e, struct engine_commit *c)

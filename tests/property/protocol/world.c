@@ -6,6 +6,7 @@
 #include <string.h>
 
 const char *const customer_ids[CUSTOMERS] = {"ann", "bob", "cy", "di", "ed"};
+unsigned world_in_harness;
 const struct seg_aggregate_config world_aggregates = {.window = {WINDOW, WINDOW, WINDOW, WINDOW}};
 
 void world_init(struct world *w, uint64_t seed)

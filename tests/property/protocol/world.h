@@ -101,9 +101,14 @@ struct world {
 	uint64_t truth_of;
 	struct seg_event event; /* scratch */
 
+	bool (*refuses)(void); /* whether the transaction refuses this record; NULL: it never does */
+
 	jmp_buf failed;
 	char why[1024];
 };
+
+/* Above 0 while the engine has called back into the harness: what is tested are the engine's own calls. */
+extern unsigned world_in_harness;
 
 void world_init(struct world *w, uint64_t seed);
 /* Another mood. */
