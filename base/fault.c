@@ -19,11 +19,12 @@ static const char *const point_ids[SEG_CRASH_POINTS] = {
 #undef X
 };
 
-static const char *const mutant_ids[SEG_MUTANTS] = {
+static const char *const mutant_ids[SEG_MUTANTS_ALL] = {
 #define X(name, id, text) id,
-	SEG_MUTANT_TABLE(X)
+	SEG_MUTANT_TABLE(X) "", SEG_FOLD_MUTANT_TABLE(X) SEG_DAEMON_MUTANT_TABLE(X)
 #undef X
 };
+static const char *const outcome_ids[SEG_COMMIT_OUTCOMES] = {"", "abort", "unknown_committed", "unknown_aborted"};
 
 /* Set before any thread but the first runs. */
 static struct {
@@ -34,7 +35,11 @@ static struct {
 	int point; /* -1: none */
 	long n, ms;
 } stall = {.point = -1};
-static atomic_long passings, stall_passings;
+static struct {
+	enum seg_commit_outcome outcome;
+	long n;
+} failing;
+static atomic_long passings, stall_passings, commits;
 static atomic_bool armed = true, delayed;
 
 static void refuse(const char *variable, const char *value, const char *what)
@@ -83,9 +88,23 @@ static void read_stall(const char *value)
 		refuse("SEGMENTD_STALL", value, "n and the milliseconds must be at least 1");
 }
 
+static void read_failing(const char *value)
+{
+	const char *colon = strchr(value, ':');
+	char *end = NULL;
+	int outcome = colon ? find(outcome_ids, SEG_COMMIT_OUTCOMES, value, (size_t)(colon - value)) : -1;
+
+	if (outcome <= 0)
+		refuse("SEGMENTD_FAIL_COMMIT", value, "wanted is abort:n, unknown_committed:n or unknown_aborted:n");
+	failing.outcome = (enum seg_commit_outcome)outcome;
+	failing.n = strtol(colon + 1, &end, 10);
+	if (*end || failing.n < 1)
+		refuse("SEGMENTD_FAIL_COMMIT", value, "n must be at least 1");
+}
+
 static void read_mutant(const char *value)
 {
-	int mutant = find(mutant_ids, SEG_MUTANTS, value, strlen(value));
+	int mutant = find(mutant_ids, SEG_MUTANTS_ALL, value, strlen(value));
 
 	if (mutant < 0)
 		refuse("SEGMENTD_MUTANT", value, "there is no such seeded bug, see base/mutant.h");
@@ -120,9 +139,25 @@ void seg_faults_begin(void)
 	value = getenv("SEGMENTD_ARMED_BY");
 	if (value && *value)
 		wait_for_signal(value);
+	value = getenv("SEGMENTD_FAIL_COMMIT");
+	if (value && *value)
+		read_failing(value);
 	value = getenv("SEGMENTD_MUTANT");
 	if (value && *value)
 		read_mutant(value);
+}
+
+enum seg_commit_outcome seg_fault_commit(void)
+{
+	char line[128];
+
+	if (failing.outcome == SEG_COMMIT_AS_IT_IS || !atomic_load(&armed) ||
+	    atomic_fetch_add(&commits, 1) + 1 != failing.n)
+		return SEG_COMMIT_AS_IT_IS;
+	int len = snprintf(line, sizeof line, "commit_fails how=%s n=%ld\n", outcome_ids[failing.outcome], failing.n);
+	if (write(STDERR_FILENO, line, (size_t)len) < 0)
+		abort(); /* a test that cannot see it must not pass */
+	return failing.outcome;
 }
 
 static void *die_later(void *arg)

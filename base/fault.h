@@ -8,6 +8,9 @@
  *   SEGMENTD_STALL=name:n:ms           the n-th passing of the crash point sleeps that long and goes on, after one line on
  *                                      stderr, "stall name=… n=…"
  *   SEGMENTD_ARMED_BY=signal           passings are counted from the first SIGUSR2 on
+ *   SEGMENTD_FAIL_COMMIT=how:n         the n-th commit fails: abort (the transaction is aborted), unknown_committed (it is
+ *                                      committed, and the caller told that the outcome is unknown), unknown_aborted; after
+ *                                      one line on stderr, "commit_fails how=… n=…"
  *   SEGMENTD_MUTANT=id                 the seeded bug of base/mutant.h
  *
  * Any thread may pass a crash point.
@@ -41,15 +44,25 @@ enum seg_crash_point {
 		SEG_CRASH_POINTS
 };
 
+enum seg_commit_outcome { /* what a commit is made to be */
+			  SEG_COMMIT_AS_IT_IS,
+			  SEG_COMMIT_ABORTED,
+			  SEG_COMMIT_UNKNOWN_COMMITTED,
+			  SEG_COMMIT_UNKNOWN_ABORTED,
+			  SEG_COMMIT_OUTCOMES
+};
+
 #ifdef SEG_FAULTS
 /* Reads the environment; ends the program with a message if it names what is not there. First thing in main(). */
 void seg_faults_begin(void);
 void seg_crash_point(enum seg_crash_point point);
 /* A crash of this point that is still delayed comes now: what it was to fall into is over. */
 void seg_crash_point_ends(enum seg_crash_point point);
+enum seg_commit_outcome seg_fault_commit(void);
 #define SEG_CRASH_POINT(name) seg_crash_point(SEG_CRASH_##name)
 #else
 #define seg_faults_begin() ((void)0)
+#define seg_fault_commit() SEG_COMMIT_AS_IT_IS
 #define SEG_CRASH_POINT(name) ((void)0)
 #endif
 

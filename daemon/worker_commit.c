@@ -137,7 +137,7 @@ static enum seg_rc aborted(struct commit *c, struct seg_error *err)
 					.topic = (uint32_t)w->topic_of[s], .partition = p, .offset = next};
 		}
 	}
-	if (!rc && len > 0)
+	if (!rc && len > 0 && !SEG_MUTANT(NO_REWIND))
 		rc = seg_kafka_input_seek(w->input, list, len, err);
 	free(list); /* what was paused for being ahead still is: seeking does not resume it */
 	return rc;
@@ -167,6 +167,18 @@ static void begin_anew(struct seg_worker *w)
 	w->committed_mono_ms = seg_monotonic_ms();
 }
 
+/* Seeded bugs: a new producer, and the outcome is not asked of Kafka. */
+static enum seg_rc guess(struct commit *c, struct seg_error *err)
+{
+	seg_kafka_sink_use(c->w->sink, NULL);
+	seg_txn_close(c->w->txn, BEHIND_MS);
+	c->w->txn = NULL;
+	enum seg_rc rc = seg_worker_open_txn(c->w, err);
+	if (rc)
+		return rc;
+	return SEG_MUTANT(UNKNOWN_IS_COMMIT) ? committed(c, err) : aborted(c, err);
+}
+
 /* What became of the transaction, and what to do about it. */
 static enum seg_rc conclude(struct commit *c, enum seg_rc outcome, struct seg_error *err)
 {
@@ -188,6 +200,8 @@ static enum seg_rc conclude(struct commit *c, enum seg_rc outcome, struct seg_er
 	case SEG_RECREATE:
 		count(w, "unknown");
 		seg_log(SEG_LOG_WARN, "commit_unknown", "worker=%u error=\"%s\"", w->index, err->text);
+		if (SEG_MUTANT(UNKNOWN_IS_ABORT) || SEG_MUTANT(UNKNOWN_IS_COMMIT))
+			return guess(c, err);
 		w->recreate = true;
 		return SEG_OK;
 	case SEG_NOT_FOUND:
@@ -243,6 +257,8 @@ enum seg_rc seg_worker_commit(struct seg_worker *w, struct seg_error *err)
 	observe(w, SEG_METER_TO_DECISION, c.now.wall_ms);
 	if (!rc && c.offsets_len == 0)
 		rc = seg_error_set(err, SEG_FATAL, "commit without an offset: this is a mistake in the program");
+	if (SEG_MUTANT(REEVALUATION_BARE) && w->events == 0 && !seg_worker_is_stopping(w))
+		c.offsets_len = 0;
 	if (!rc)
 		rc = seg_txn_commit(w->txn, c.offsets, c.offsets_len, group, err);
 	rc = conclude(&c, rc, err);

@@ -136,6 +136,8 @@ void seg_lane_move(const struct seg_worker *w, struct seg_lane *lane, enum seg_l
 void seg_lane_reset(struct seg_worker *w, struct seg_lane *lane);
 
 /* worker_records.c */
+enum seg_rc seg_worker_dead_letter(struct seg_worker *w, enum seg_source source, const struct seg_kafka_message *m,
+				   enum seg_refusal refusal, struct seg_error *err) SEG_MUST_CHECK;
 enum seg_rc seg_worker_take_batch(struct seg_worker *w, const struct seg_kafka_batch *batch,
 				  struct seg_error *err) SEG_MUST_CHECK;
 void seg_worker_count_committed(struct seg_worker *w);

@@ -336,10 +336,13 @@ static enum seg_rc reread_record(struct seg_worker *w, struct seg_lane *lane, en
 	const struct seg_event *event;
 	struct seg_raw raw = {source, m->partition, m->offset, m->timestamp_ms, m->key, m->value};
 	struct seg_part *part = seg_shard_part(lane->shard);
-	lane->reread += m->offset < lane->to[source];
-	if (m->offset >= lane->to[source] || seg_intake_read(w->intake, &raw, &event) != SEG_REFUSED_NOT) {
+	bool beyond = m->offset >= lane->to[source];
+	lane->reread += !beyond;
+	enum seg_refusal refusal = beyond ? SEG_REFUSED_NOT : seg_intake_read(w->intake, &raw, &event);
+	if (beyond || refusal != SEG_REFUSED_NOT) {
 		seg_part_reread_position(part, source, m->offset + 1);
-		return SEG_OK;
+		return SEG_MUTANT(REREAD_LETTERS) && !beyond ? seg_worker_dead_letter(w, source, m, refusal, err)
+							     : SEG_OK;
 	}
 	return seg_part_reread(part, event, m->offset, err);
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mutant.h"
 
 enum { HEADERS_MAX = 64, LATENCIES_MAX = 65536 };
 
@@ -29,8 +30,8 @@ static void note_latency(struct seg_worker *w, int64_t timestamp_ms)
 	l->items[l->len++] = timestamp_ms;
 }
 
-static enum seg_rc send_dead_letter(struct seg_worker *w, enum seg_source source, const struct seg_kafka_message *m,
-				    enum seg_refusal refusal, struct seg_error *err)
+enum seg_rc seg_worker_dead_letter(struct seg_worker *w, enum seg_source source, const struct seg_kafka_message *m,
+				   enum seg_refusal refusal, struct seg_error *err)
 {
 	static struct seg_log_limit limit;
 	struct seg_header headers[HEADERS_MAX];
@@ -83,6 +84,7 @@ static enum seg_rc take_record(struct seg_worker *w, struct seg_lane *lane, enum
 	const struct seg_event *event;
 	struct seg_raw raw = {source, m->partition, m->offset, m->timestamp_ms, m->key, m->value};
 	enum seg_refusal refusal = seg_intake_read(w->intake, &raw, &event);
+	bool again = m->offset < lane->judged[source];
 	watch_mismatch(w, lane, source, m->offset, refusal);
 	w->events++;
 	w->open.read[source]++;
@@ -90,7 +92,9 @@ static enum seg_rc take_record(struct seg_worker *w, struct seg_lane *lane, enum
 	note_latency(w, m->timestamp_ms);
 	if (refusal == SEG_REFUSED_NOT)
 		return seg_shard_event(lane->shard, event, m->offset, wall_ms, NULL, err);
-	enum seg_rc rc = send_dead_letter(w, source, m, refusal, err);
+	enum seg_rc rc = SEG_OK;
+	if (!again || !SEG_MUTANT(LETTER_ONCE))
+		rc = seg_worker_dead_letter(w, source, m, refusal, err);
 	if (!rc)
 		seg_shard_refused(lane->shard, source, m->offset, seg_intake_time(w->intake), wall_ms);
 	return rc;

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/mutant.h"
 #include "producers/kafka_txn_impl.h"
 
 enum { FOR_EVER = -1, INIT_STEP_MS = 1000, RETRY_MS = 20, PING_MS = 1000, LOOKS = 5, ABORT_FLUSH_MS = 1000 };
@@ -98,10 +99,21 @@ static bool not_asked(struct seg_txn *t)
 	return true;
 }
 
+/* Seeded bug: what has been produced commits without the offsets. */
+static void commit_apart(struct seg_txn *t)
+{
+	rd_kafka_error_t *e = rd_kafka_commit_transaction(t->rk, FOR_EVER);
+
+	rd_kafka_error_destroy(e ? e : rd_kafka_begin_transaction(t->rk));
+}
+
 static void do_commit(struct seg_txn *t)
 {
-	rd_kafka_error_t *e = send_offsets(t);
+	rd_kafka_error_t *e;
 
+	if (SEG_MUTANT(OFFSETS_APART))
+		commit_apart(t);
+	e = send_offsets(t);
 	if (e) {
 		if (seg_txn_classify(e) == SEG_ABORT)
 			abort_because(t, "the offsets are refused", e);
@@ -122,6 +134,21 @@ static void do_commit(struct seg_txn *t)
 		abort_because(t, "records could not be written", e);
 	else
 		failed(t, SEG_RECREATE, "the commit's outcome is unknown", e);
+}
+
+/* As do_commit(), or as a test wants it to end. */
+static void commit_or_fail(struct seg_txn *t)
+{
+	enum seg_commit_outcome outcome = seg_fault_commit();
+
+	if (outcome == SEG_COMMIT_AS_IT_IS || outcome == SEG_COMMIT_UNKNOWN_COMMITTED)
+		do_commit(t);
+	else
+		(void)do_abort(t);
+	if (outcome == SEG_COMMIT_ABORTED && t->result.rc == SEG_OK)
+		seg_error_set(&t->result, SEG_ABORT, "made to abort");
+	else if (outcome != SEG_COMMIT_AS_IT_IS && t->result.rc == SEG_OK)
+		seg_error_set(&t->result, SEG_RECREATE, "made to be of unknown outcome");
 }
 
 /* Not allowed, or not possible with these brokers: nothing to wait for. */
@@ -157,7 +184,7 @@ static void run(struct seg_txn *t, enum txn_job job)
 		do_init(t);
 		break;
 	case JOB_COMMIT:
-		do_commit(t);
+		commit_or_fail(t);
 		break;
 	case JOB_ABORT:
 		/* While partitions are still being added, an abort can reach the coordinator before that, which refuses it

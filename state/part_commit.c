@@ -85,6 +85,8 @@ static enum seg_rc emit_decision(const struct sealing *s, const struct seg_entry
 		return SEG_OK;
 	if (!decision_moved(e))
 		return SEG_OK;
+	if (SEG_MUTANT(DROP_RECORD) && s->part->has_cut && s->part->cycles == 0 && !s->part->cycle.runs)
+		return SEG_OK;
 	seg_buf_clear(&s->part->value);
 	rc = seg_decision_encode(&e->now->decision, &s->part->value, err);
 	return rc == SEG_OK ? emit(s, SEG_CHANGELOG_DECISION, seg_entry_id(e), false, err) : rc;
@@ -134,7 +136,8 @@ static void make_cut(const struct sealing *s, struct seg_cut *cut)
 	cut->format_version = SEG_CUT_VERSION;
 	cut->seq = part->seq + 1;
 	memcpy(cut->next, part->next, sizeof cut->next);
-	memcpy(cut->replay_from, s->ends ? part->cycle.next : part->replay_from, sizeof cut->replay_from);
+	bool early = SEG_MUTANT(REPLAY_EARLY) && part->cycle.runs;
+	memcpy(cut->replay_from, s->ends || early ? part->cycle.next : part->replay_from, sizeof cut->replay_from);
 	cut->changelog_position = s->ends ? part->cycle.position : part->changelog_position;
 	cut->stream_time_ms = seal->stream_time_ms;
 	memcpy(cut->source_max_time_ms, seal->source_max_time_ms, sizeof cut->source_max_time_ms);
@@ -211,6 +214,9 @@ enum seg_rc seg_part_seal(struct seg_part *part, const struct seg_seal *seal, se
 	rc = find_gone(&s, err);
 	if (rc == SEG_OK && s.ends && SEG_MUTANT(POS_BEFORE_CUT))
 		rc = seg_part_write_position(part, part->cycle.position, part->cycle.wall_ms, &cut, err);
+	if (rc == SEG_OK && SEG_MUTANT(ROCKS_EARLY) && part->cycle.runs)
+		rc = seg_part_write_items(part, part->cycle.items + part->cycle.logged,
+					  s.logged_to - part->cycle.logged, err);
 	if (rc == SEG_OK)
 		rc = emit_profiles(&s, err);
 	if (rc == SEG_OK)
@@ -360,13 +366,16 @@ enum seg_rc seg_part_committed(struct seg_part *part, int64_t cut_offset, struct
 
 static enum seg_rc restore(struct seg_part *part, struct seg_entry *e, struct seg_error *err)
 {
+	const struct seg_profile *to = e->before ? &e->before->profile : NULL;
 	struct seg_profile *was = NULL;
 	enum seg_rc rc = SEG_OK;
 
 	e->caused = e->tombstone = false;
 	if (!e->touched && !e->in_seal)
 		return SEG_OK;
-	if (e->before && !(was = seg_profile_clone(&e->before->profile)))
+	if (SEG_MUTANT(ABORT_KEEPS_CACHE))
+		to = e->now;
+	if (to && !(was = seg_profile_clone(to)))
 		return seg_part_no_memory(part, err);
 	rc = seg_part_contribute(part, e->hash, e->now ? &e->now->contribution : NULL, was ? &was->contribution : NULL,
 				 err);

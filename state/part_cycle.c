@@ -181,7 +181,8 @@ static enum seg_rc put_cut(struct seg_part *part, const struct seg_cut *cut, str
 
 static enum seg_rc put_item(struct seg_part *part, const struct seg_entry *e, struct seg_error *err)
 {
-	const struct seg_profile *p = SEG_MUTANT(ROCKS_UNCOMMITTED) ? e->now : seg_entry_committed(e);
+	const struct seg_profile *p =
+		SEG_MUTANT(ROCKS_UNCOMMITTED) || SEG_MUTANT(ROCKS_EARLY) ? e->now : seg_entry_committed(e);
 	enum seg_rc rc;
 
 	if (!seg_profile_is_alive(p)) {
@@ -219,7 +220,7 @@ static enum seg_rc write_batch(struct seg_part *part, struct seg_keyed *items, s
 	if (rc != SEG_OK)
 		return seg_part_wrong(part, rc, err);
 	for (size_t i = 0; i < n; i++) {
-		seg_part_clean(part, items[i].entry, SEG_MUTANT(ONE_DIRTY), true);
+		seg_part_clean(part, items[i].entry, SEG_MUTANT(ONE_DIRTY) || SEG_MUTANT(ROCKS_IS_CLEAN), true);
 		items[i].entry->listed &= ~seg_cycle_bit(part);
 	}
 	*ret_len = n;

@@ -274,6 +274,8 @@ static void plan_rereading(struct seg_part *part)
 
 		if (SEG_MUTANT(OWN_REPLAY_FROM) && part->has_store_cut && !part->rebuilding)
 			from = part->store_cut.replay_from[s];
+		if (SEG_MUTANT(IGNORES_CUT))
+			from = cut->next[s];
 		if (from < 0)
 			from = part->facts.input_low[s] >= 0 ? part->facts.input_low[s] : cut->next[s];
 		if (from > cut->next[s])
@@ -426,12 +428,28 @@ bool seg_part_reread_done(const struct seg_part *part)
 	return true;
 }
 
+/* Seeded bug: the first source's window instead of one's own. */
+static void swap_windows(struct seg_profile *p, enum seg_source source)
+{
+	struct seg_window own = p->seen[source];
+
+	p->seen[source] = p->seen[0];
+	p->seen[0] = own;
+}
+
 static enum seg_rc reread_into(struct seg_part *part, struct seg_entry *entry, const struct seg_event *e,
 			       int64_t offset, struct seg_error *err)
 {
 	enum seg_applied applied;
-	enum seg_rc rc = seg_aggregate_apply(entry->now, e, offset, &part->options.aggregates, &applied, err);
+	enum seg_rc rc;
 
+	if (SEG_MUTANT(APPLIED_FORGOT) && e->source == SEG_WEB)
+		entry->now->applied[SEG_WEB] = -1;
+	if (SEG_MUTANT(WINDOW_REREAD))
+		swap_windows(entry->now, e->source);
+	rc = seg_aggregate_apply(entry->now, e, offset, &part->options.aggregates, &applied, err);
+	if (SEG_MUTANT(WINDOW_REREAD))
+		swap_windows(entry->now, e->source);
 	if (rc == SEG_SKIP)
 		return SEG_OK;
 	if (rc != SEG_OK)
@@ -492,6 +510,8 @@ enum seg_rc seg_part_recovered(struct seg_part *part, struct seg_error *err)
 	assert(part->rereading && seg_part_reread_done(part));
 	if (rc != SEG_OK)
 		return seg_part_wrong(part, rc, err);
+	if (SEG_MUTANT(ROCKS_IS_CLEAN) && (rc = seg_part_spill(part, err)) != SEG_OK)
+		return rc;
 	part->rereading = part->rebuilding = false;
 	part->ready = true;
 	seg_part_evict(part);
