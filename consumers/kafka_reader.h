@@ -69,4 +69,7 @@ SEG_MUST_CHECK enum seg_rc seg_kafka_watermarks_query(struct seg_kafka_watermark
 						      int32_t partition, int timeout_ms, int64_t *ret_low,
 						      int64_t *ret_high, struct seg_error *err);
 
+/* Partitions of the topic; 0: there is no such topic; -1: not answered within timeout_ms. Any thread. */
+int32_t seg_kafka_watermarks_partitions(struct seg_kafka_watermarks *w, const char *topic, int timeout_ms);
+
 #endif

@@ -202,3 +202,8 @@ enum seg_rc seg_kafka_watermarks_query(struct seg_kafka_watermarks *w, const cha
 		seg_sleep_ms(AGAIN_MS);
 	}
 }
+
+int32_t seg_kafka_watermarks_partitions(struct seg_kafka_watermarks *w, const char *topic, int timeout_ms)
+{
+	return seg_kafka_topic_partitions(w->rk, topic, timeout_ms);
+}

@@ -53,6 +53,14 @@ static enum seg_rc write_json(json_t *o, const char *folder, struct seg_error *e
 	return SEG_OK;
 }
 
+enum seg_rc seg_about_make_folder(const struct seg_config *config, struct seg_error *err)
+{
+	char folder[PATH_BYTES];
+	if (!seg_config_store_path(config, -1, folder, sizeof(folder)))
+		return seg_error_set(err, SEG_INVALID, "data_dir: the path is too long");
+	return make_folders(folder, err);
+}
+
 enum seg_rc seg_about_write(const struct seg_config *config, struct seg_error *err)
 {
 	char folder[PATH_BYTES];

@@ -15,6 +15,9 @@ struct seg_about {
 	uint32_t features_len;
 };
 
+/* Makes DATA_DIR/APP and what is above it. SEG_IO. */
+enum seg_rc seg_about_make_folder(const struct seg_config *config, struct seg_error *err) SEG_MUST_CHECK;
+
 /* Makes the folders that are missing and replaces the file atomically. SEG_IO. */
 enum seg_rc seg_about_write(const struct seg_config *config, struct seg_error *err) SEG_MUST_CHECK;
 

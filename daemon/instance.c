@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/about.h"
+#include "daemon/data_lock.h"
 #include "daemon/kafka_sink.h"
 #include "daemon/topic_specs.h"
 #include "producers/topic_admin.h"
@@ -98,8 +100,6 @@ static enum seg_rc look_at_outputs(struct seg_instance *inst, struct seg_admin *
 	return SEG_OK;
 }
 
-static enum seg_rc look_at_cluster(struct seg_instance *inst, struct seg_error *err)
-{
 /* How old a store may be to be completed by a changelog whose tombstones go after a while: a seventh is the margin. */
 static enum seg_rc look_at_tombstones(struct seg_instance *inst, struct seg_admin *admin, struct seg_error *err)
 {
@@ -114,6 +114,8 @@ static enum seg_rc look_at_tombstones(struct seg_instance *inst, struct seg_admi
 	return SEG_OK;
 }
 
+static enum seg_rc look_at_cluster(struct seg_instance *inst, struct seg_error *err)
+{
 	struct seg_admin *admin;
 	char cluster_id[64];
 	enum seg_rc rc = seg_admin_open(&inst->client, ADMIN_MS, &admin, err);
@@ -126,10 +128,10 @@ static enum seg_rc look_at_tombstones(struct seg_instance *inst, struct seg_admi
 	}
 	if (!rc)
 		rc = look_at_outputs(inst, admin, err);
-	seg_admin_close(admin, CLOSE_MS);
-	return rc;
 	if (!rc)
 		rc = look_at_tombstones(inst, admin, err);
+	seg_admin_close(admin, CLOSE_MS);
+	return rc;
 }
 
 static enum seg_rc open_stores(struct seg_instance *inst, struct seg_error *err)
@@ -156,6 +158,22 @@ static enum seg_rc open_stores(struct seg_instance *inst, struct seg_error *err)
 	return rc;
 }
 
+static enum seg_rc watch_topics(struct seg_instance *inst, struct seg_error *err)
+{
+	struct seg_topic_watch_options options = {.watermarks = inst->watermarks, .partitions = inst->partitions};
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		if (!inst->config->sources[s].read)
+			continue;
+		inst->reached[s] = calloc((size_t)inst->partitions, sizeof(*inst->reached[s]));
+		if (!inst->reached[s])
+			return seg_error_set(err, SEG_NO_MEMORY, "out of memory");
+		options.topics[options.topics_len++] =
+			(struct seg_watched_topic){inst->topics[s], true, inst->reached[s]};
+	}
+	options.topics[options.topics_len++] = (struct seg_watched_topic){.name = inst->config->internals.changelog};
+	return seg_topic_watch_start(&options, &inst->topic_watch, err);
+}
+
 enum seg_rc seg_instance_open(const struct seg_config *config, struct seg_meters *meters, bool accept_config_change,
 			      struct seg_instance **ret, struct seg_error *err)
 {
@@ -165,10 +183,17 @@ enum seg_rc seg_instance_open(const struct seg_config *config, struct seg_meters
 	inst->config = config;
 	inst->meters = meters;
 	inst->accept_config_change = accept_config_change;
+	inst->lock_fd = -1;
 	pthread_mutex_init(&inst->lock, NULL);
 	enum seg_rc rc = SEG_OK;
 	if (!seg_client_of(config, &inst->client, &inst->settings))
 		rc = seg_error_set(err, SEG_NO_MEMORY, "Kafka settings: out of memory");
+	if (!rc)
+		rc = seg_about_make_folder(config, err);
+	if (!rc)
+		rc = seg_data_lock(config, &inst->lock_fd, err);
+	if (!rc)
+		rc = seg_about_write(config, err);
 	if (!rc)
 		rc = look_at_cluster(inst, err);
 	if (!rc)
@@ -177,6 +202,10 @@ enum seg_rc seg_instance_open(const struct seg_config *config, struct seg_meters
 		rc = seg_kafka_watermarks_open(&inst->client, &inst->watermarks, err);
 	if (!rc)
 		rc = seg_model_feed_start(&inst->client, config->internals.model, &inst->feed, err);
+	if (!rc)
+		rc = watch_topics(inst, err);
+	if (!rc)
+		rc = seg_watchdog_start(&(struct seg_watchdog_options){.meters = meters}, &inst->watchdog, err);
 	if (rc) {
 		seg_instance_close(inst);
 		return rc;
@@ -192,12 +221,18 @@ void seg_instance_close(struct seg_instance *inst)
 	for (int32_t p = 0; inst->parked && p < inst->partitions; p++)
 		seg_shard_close(inst->parked[p].shard);
 	free(inst->parked);
-	seg_model_feed_stop(inst->feed);
-	if (!seg_kafka_watermarks_close(inst->watermarks, CLOSE_MS))
-		seg_log(SEG_LOG_WARN, "watermarks_close", "the Kafka client did not close within %d ms", CLOSE_MS);
+	seg_topic_watch_stop(inst->topic_watch);
+	for (int s = 0; s < SEG_SOURCES; s++)
+		free(inst->reached[s]);
+	seg_model_feed_stop(inst->feed,
+			    seg_instance_time_left(inst, (SEG_STOP_WORKERS_MS + SEG_STOP_MS) / 2, CLOSE_MS));
+	if (!seg_kafka_watermarks_close(inst->watermarks, seg_instance_time_left(inst, SEG_STOP_MS - 500, CLOSE_MS)))
+		seg_log(SEG_LOG_WARN, "watermarks_close", "text=\"the Kafka client did not close in time\"");
 	seg_store_env_free(inst->env);
 	free(inst->settings);
+	seg_watchdog_stop(inst->watchdog); /* to the last: what is closed above can hang */
 	pthread_mutex_destroy(&inst->lock);
+	seg_data_unlock(inst->lock_fd);
 	free(inst);
 }
 

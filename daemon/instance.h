@@ -8,6 +8,7 @@
 #define SEG_DAEMON_INSTANCE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,6 +17,8 @@
 #include "daemon/meters.h"
 #include "daemon/model_feed.h"
 #include "daemon/shard.h"
+#include "daemon/topic_watch.h"
+#include "daemon/watchdog.h"
 #include "state/store.h"
 
 struct seg_parked {
@@ -31,6 +34,10 @@ struct seg_instance {
 	struct seg_kafka_setting *settings; /* owned */
 	struct seg_kafka_watermarks *watermarks;
 	struct seg_model_feed *feed;
+	struct seg_watchdog *watchdog;
+	struct seg_topic_watch *topic_watch;
+	int lock_fd;		   /* of the data folder; -1 */
+	atomic_llong stop_mono_ms; /* when the stop was asked for; 0: not */
 	struct seg_store_env *env;
 	struct seg_meters *meters; /* borrowed, may be NULL */
 	int32_t partitions;	   /* of every input */
@@ -51,6 +58,16 @@ struct seg_instance {
 enum seg_rc seg_instance_open(const struct seg_config *config, struct seg_meters *meters, bool accept_config_change,
 			      struct seg_instance **ret, struct seg_error *err) SEG_MUST_CHECK;
 void seg_instance_close(struct seg_instance *inst);
+
+/*
+ * A stop is to have ended SEG_STOP_MS after it was asked for, also when no broker answers. Commits and the checkpoint may
+ * take SEG_STOP_COMMITS_MS of it, workers have closed after SEG_STOP_WORKERS_MS, the rest is for the instance.
+ */
+enum { SEG_STOP_COMMITS_MS = 20000, SEG_STOP_WORKERS_MS = 25000, SEG_STOP_MS = 29500 };
+/* Any thread; the first call counts. */
+void seg_instance_stop_asked(struct seg_instance *inst);
+/* Milliseconds until `after_ms` after the stop was asked for, at least 1; `most_ms` if that is less or none was asked for. */
+int seg_instance_time_left(struct seg_instance *inst, int after_ms, int most_ms);
 
 /* The partition's shard, parked or newly opened, for a worker whose transactional id is given. SEG_RETRY: another worker
  * has it still (the group took the partition from it and it does not know yet), or it is just being closed. */

@@ -31,6 +31,10 @@
 	X(LAG, "segmentd_lag_records", GAUGE, "topic", "partition", "Records of an input not yet read")                \
 	X(RECOVERY, "segmentd_recovery_remaining_records", GAUGE, "partition", "phase",                                \
 	  "Records a recovery still has to read")                                                                      \
+	X(RECOVERY_SECONDS, "segmentd_recovery_seconds_left", GAUGE, "partition", NULL,                                \
+	  "Estimated time that this phase of a recovery still takes; 0: none runs")                                    \
+	X(STUCK, "segmentd_worker_stuck_seconds", GAUGE, "worker", NULL,                                               \
+	  "Time that a worker's thread has not moved, once it is long; waiting for brokers is no such time")           \
 	X(HITS, "segmentd_cache_hits_total", COUNTER, NULL, NULL, "Customers found in memory")                         \
 	X(MISSES, "segmentd_cache_misses_total", COUNTER, NULL, NULL, "Customers looked up in the store")              \
 	X(CACHE_BYTES, "segmentd_cache_bytes", GAUGE, NULL, NULL, "Memory of the profiles in memory")                  \

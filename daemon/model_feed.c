@@ -87,7 +87,7 @@ enum seg_rc seg_model_feed_start(const struct seg_kafka_client *client, const ch
 	if (!rc && pthread_create(&f->thread, NULL, follow, f) != 0)
 		rc = seg_error_set(err, SEG_IO, "model feed: no thread can be started");
 	if (rc) {
-		seg_model_feed_stop(f);
+		seg_model_feed_stop(f, CLOSE_MS);
 		return rc;
 	}
 	f->started = true;
@@ -95,15 +95,16 @@ enum seg_rc seg_model_feed_start(const struct seg_kafka_client *client, const ch
 	return SEG_OK;
 }
 
-void seg_model_feed_stop(struct seg_model_feed *f)
+void seg_model_feed_stop(struct seg_model_feed *f, int close_ms)
 {
 	if (!f)
 		return;
 	atomic_store(&f->stop, true);
 	if (f->started)
 		pthread_join(f->thread, NULL);
-	if (!seg_kafka_reader_close(f->reader, CLOSE_MS))
-		seg_log(SEG_LOG_WARN, "model_feed_close", "the Kafka client did not close within %d ms", CLOSE_MS);
+	if (!seg_kafka_reader_close(f->reader, close_ms))
+		seg_log(SEG_LOG_WARN, "model_feed_close", "text=\"the Kafka client did not close within %d ms\"",
+			close_ms);
 	seg_model_put(f->model);
 	pthread_mutex_destroy(&f->lock);
 	free(f);

@@ -15,7 +15,7 @@ struct seg_model_feed;
 
 enum seg_rc seg_model_feed_start(const struct seg_kafka_client *client, const char *topic, struct seg_model_feed **ret,
 				 struct seg_error *err) SEG_MUST_CHECK;
-void seg_model_feed_stop(struct seg_model_feed *f); /* NULL is fine */
+void seg_model_feed_stop(struct seg_model_feed *f, int close_ms); /* NULL is fine */
 
 /* The newest model, counted for the caller (seg_model_put()); NULL: none yet. */
 struct seg_model *seg_model_feed_get(struct seg_model_feed *f);

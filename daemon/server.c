@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "daemon/about.h"
 #include "daemon/status.h"
 
 static enum seg_rc start_http(struct seg_server *s, bool search_port, struct seg_error *err)
@@ -50,8 +49,6 @@ enum seg_rc seg_server_start(const struct seg_server_options *options, struct se
 	enum seg_rc rc = SEG_OK;
 	if (!s->metrics || !s->meters)
 		rc = seg_error_set(err, SEG_NO_MEMORY, "metrics: out of memory");
-	if (!rc)
-		rc = seg_about_write(s->config, err);
 	if (!rc)
 		rc = seg_instance_open(s->config, s->meters, options->accept_config_change, &s->inst, err);
 	if (!rc) {

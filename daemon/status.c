@@ -150,9 +150,11 @@ static json_t *workers_json(const struct all *a)
 		json_t *lanes = json_array();
 		for (size_t j = 0; j < a->items[i].lanes_len; j++)
 			json_array_append_new(lanes, lane_json(&a->items[i].lanes[j]));
-		json_t *o = json_pack("{s:i, s:s, s:b, s:o}", "worker", (int)i, "state",
-				      seg_worker_state_names[a->items[i].state], "fold", (int)a->items[i].fold,
-				      "partitions", lanes);
+		int64_t still_ms = seg_monotonic_ms() - a->items[i].beat_mono_ms;
+		json_t *o = json_pack("{s:i, s:s, s:s, s:f, s:b, s:o}", "worker", (int)i, "state",
+				      seg_worker_state_names[a->items[i].state], "doing",
+				      seg_doing_names[a->items[i].doing], "still_s", (double)still_ms / 1000.0, "fold",
+				      (int)a->items[i].fold, "partitions", lanes);
 		if (a->items[i].error[0])
 			json_object_set_new(o, "error", json_string(a->items[i].error));
 		json_array_append_new(list, o);

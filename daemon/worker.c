@@ -14,7 +14,6 @@ enum {
 	RECOVER_POLL_MS = 20,
 	AGAIN_MS = 1000,
 	TIDY_MS = 5000,
-	FINISH_MS = 20000,
 	CLOSE_MS = 10000,
 	CLOSE_LEAST_MS = 1000
 };
@@ -39,7 +38,7 @@ static enum seg_rc poll_input(struct seg_worker *w, int timeout_ms, struct seg_e
 	struct seg_kafka_batch batch = {0};
 	enum seg_rc rc = seg_kafka_input_poll(w->input, timeout_ms, POLL_MAX, &batch, err);
 	if (rc)
-		return rc;
+		return rc == SEG_NOT_FOUND ? seg_worker_out_of_log(w, err) : rc;
 	w->behind = batch.len == POLL_MAX;
 	if (w->recreate) { /* a callback found out: what is in hand will come again */
 		seg_kafka_input_release(w->input);
@@ -54,6 +53,7 @@ static enum seg_rc poll_input(struct seg_worker *w, int timeout_ms, struct seg_e
 
 static enum seg_rc maintain(struct seg_worker *w, struct seg_error *err)
 {
+	seg_worker_does(w, SEG_DOING_STORE);
 	for (int32_t p = 0; p < w->inst->partitions; p++) {
 		struct seg_lane *lane = w->lanes[p];
 		if (!seg_lane_may(lane, SEG_MAY_COMMIT))
@@ -63,6 +63,7 @@ static enum seg_rc maintain(struct seg_worker *w, struct seg_error *err)
 			rc = seg_shard_maintain(lane->shard, err);
 		if (rc)
 			return seg_error_wrap(err, rc, "store of partition %" PRId32, p);
+		seg_worker_does(w, SEG_DOING_STORE);
 	}
 	return SEG_OK;
 }
@@ -90,12 +91,17 @@ static enum seg_rc turn(struct seg_worker *w, struct seg_error *err)
 		seg_instance_tidy(w->inst, now.mono_ms);
 	}
 	enum seg_rc rc = seg_model_feed_check(w->inst->feed, err);
+	if (!rc)
+		rc = seg_topic_watch_check(w->inst->topic_watch, err);
 	if (!rc && w->recreate)
 		rc = seg_worker_recreate(w, err);
+	seg_worker_does(w, SEG_DOING_RECOVER);
 	if (!rc)
 		rc = seg_worker_recover(w, RECOVER_POLL_MS, err);
+	seg_worker_does(w, SEG_DOING_POLL);
 	if (!rc)
 		rc = poll_input(w, poll_timeout(w, &now), err);
+	seg_worker_does(w, SEG_DOING_FOLD);
 	now = seg_worker_now();
 	if (!rc && !w->recreate)
 		rc = seg_worker_fold_step(w, &now, err);
@@ -172,7 +178,7 @@ static bool is_whole(const struct seg_worker *w)
 /* Commits, ends the running cycle and runs one more, or as much of it as fits. */
 static enum seg_rc finish(struct seg_worker *w, struct seg_error *err)
 {
-	int64_t until = seg_monotonic_ms() + FINISH_MS;
+	int64_t until = seg_monotonic_ms() + seg_instance_time_left(w->inst, SEG_STOP_COMMITS_MS, SEG_STOP_COMMITS_MS);
 	enum seg_rc rc = SEG_OK;
 	for (int32_t p = 0; p < w->inst->partitions; p++) {
 		if (seg_lane_may(w->lanes[p], SEG_MAY_HOLD))
@@ -182,7 +188,6 @@ static enum seg_rc finish(struct seg_worker *w, struct seg_error *err)
 		rc = seg_worker_commit(w, err);
 		if (!rc && !w->recreate)
 			rc = maintain(w, err);
-		atomic_store(&w->beat_mono_ms, seg_monotonic_ms());
 	}
 	if (!rc)
 		seg_log(SEG_LOG_INFO, "checkpoint_at_stop", "worker=%u whole=%s", w->index, is_whole(w) ? "yes" : "no");
@@ -198,11 +203,14 @@ static int time_left(int64_t until_mono_ms)
 /* All of it within CLOSE_MS or so, also when no broker answers. */
 static void end(struct seg_worker *w)
 {
-	int64_t until = seg_monotonic_ms() + CLOSE_MS;
+	int64_t until = seg_monotonic_ms() + seg_instance_time_left(w->inst, SEG_STOP_WORKERS_MS, CLOSE_MS);
+	seg_worker_does(w, SEG_DOING_CLOSE);
 	if (w->input && !seg_kafka_input_close(w->input, time_left(until)))
 		seg_log(SEG_LOG_WARN, "consumer_close", "worker=%u the Kafka client did not close", w->index);
+	seg_worker_does(w, SEG_DOING_CLOSE);
 	seg_worker_drop_lanes(w);
 	seg_worker_fold_revoked(w);
+	seg_worker_does(w, SEG_DOING_CLOSE);
 	if (w->reader)
 		seg_kafka_reader_close(w->reader, time_left(until));
 	if (w->txn)
@@ -242,8 +250,10 @@ static void *run(void *arg)
 		seg_worker_move(w, SEG_WORKER_RUNNING);
 	while (!rc && !seg_worker_is_stopping(w))
 		rc = mend(w, turn(w, &err), &err);
-	if (rc == SEG_RETRY && seg_worker_is_stopping(w))
+	if ((rc == SEG_RETRY || rc == SEG_RECREATE) && seg_worker_is_stopping(w)) {
+		w->recreate = true;
 		rc = SEG_OK; /* stopped while it waited for the broker */
+	}
 	if (!rc && w->input) {
 		seg_worker_move(w, SEG_WORKER_STOPPING);
 		rc = finish(w, &err);
@@ -284,17 +294,20 @@ enum seg_rc seg_worker_start(struct seg_instance *inst, unsigned index, struct s
 	w->config = inst->config;
 	w->index = index;
 	w->fold_high = w->fold_model_high = -1;
-	atomic_init(&w->beat_mono_ms, seg_monotonic_ms());
+	seg_beat(&w->beat, SEG_DOING_START);
 	w->lanes = calloc((size_t)inst->partitions, sizeof(struct seg_lane *));
 	enum seg_rc rc = SEG_OK;
 	if (!w->lanes)
 		rc = seg_error_set(err, SEG_NO_MEMORY, "worker %u: out of memory", index);
 	else if (!seg_config_worker_id(w->config, index, w->id, sizeof(w->id)))
 		rc = seg_error_set(err, SEG_INVALID, "app and instance: names are too long");
+	else
+		rc = seg_watchdog_add(inst->watchdog, index, &w->beat, err);
 	int failed = rc ? 0 : pthread_create(&w->thread, NULL, run, w);
 	if (failed)
 		rc = seg_error_set(err, SEG_IO, "worker %u: no thread: %s", index, strerror(failed));
 	if (rc) {
+		seg_watchdog_remove(inst->watchdog, &w->beat);
 		free_worker(w);
 		return rc;
 	}
@@ -304,12 +317,14 @@ enum seg_rc seg_worker_start(struct seg_instance *inst, unsigned index, struct s
 
 void seg_worker_stop(struct seg_worker *w)
 {
+	seg_instance_stop_asked(w->inst);
 	atomic_store(&w->stop, true);
 }
 
 enum seg_rc seg_worker_join(struct seg_worker *w, struct seg_error *err)
 {
 	pthread_join(w->thread, NULL);
+	seg_watchdog_remove(w->inst->watchdog, &w->beat);
 	enum seg_rc rc = w->failed.rc;
 	if (rc)
 		seg_error_set(err, rc, "%s", w->failed.text);

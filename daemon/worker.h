@@ -40,8 +40,8 @@ struct seg_worker_status {
 	enum seg_worker_state state;
 	bool fold; /* owns <app>-model-sums */
 	uint64_t cache_hits, cache_misses, cache_bytes, store_bytes, cycles;
-	int64_t beat_mono_ms;  /* the thread was last seen moving */
-	int64_t busy_since_ms; /* a call into the producer that has not come back; 0: none */
+	int64_t beat_mono_ms; /* the thread was last seen moving */
+	enum seg_doing doing;
 	struct seg_shard_counts counts;
 	uint64_t dead_letters[SEG_REFUSALS];
 	uint64_t events;

@@ -8,15 +8,31 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { GIVE_UP_FACTOR = 6, CLOSE_MS = 5000, QUEUE_FACTOR = 4, STOPPING_WAIT_MS = 8000 };
+enum { GIVE_UP_FACTOR = 6, CLOSE_MS = 5000, QUEUE_FACTOR = 4, STOPPING_WAIT_MS = 8000, WAITS_TOLD_MS = 30000 };
+
+/* Waiting for brokers is not hanging: it gives beats, and is told now and then. */
+static void tell_waiting(struct seg_worker *w, int64_t mono_ms)
+{
+	seg_beat_again(&w->beat);
+	if (w->waits_since_ms == 0)
+		w->waits_since_ms = w->waits_told_ms = mono_ms;
+	if (mono_ms - w->waits_told_ms < WAITS_TOLD_MS)
+		return;
+	w->waits_told_ms = mono_ms;
+	seg_log(SEG_LOG_WARN, "brokers_wait", "worker=%u doing=%s seconds=%" PRId64, w->index,
+		seg_doing_names[atomic_load(&w->beat.doing)], (mono_ms - w->waits_since_ms) / 1000);
+}
 
 /* While stopping, a commit that is under way gets its time: the last ones carry whole checkpoints. */
 static bool keep_waiting(void *ctx)
 {
 	struct seg_worker *w = ctx;
 	int64_t mono_ms = seg_monotonic_ms();
-	atomic_store(&w->beat_mono_ms, mono_ms);
-	return !seg_worker_is_stopping(w) || (w->txn && mono_ms - seg_txn_busy_since_ms(w->txn) < STOPPING_WAIT_MS);
+	tell_waiting(w, mono_ms);
+	if (!seg_worker_is_stopping(w))
+		return true;
+	return w->txn && mono_ms - seg_txn_busy_since_ms(w->txn) < STOPPING_WAIT_MS &&
+	       seg_instance_time_left(w->inst, SEG_STOP_COMMITS_MS, STOPPING_WAIT_MS) > 1;
 }
 
 enum seg_rc seg_worker_open_txn(struct seg_worker *w, struct seg_error *err)
@@ -127,6 +143,7 @@ static void park(struct seg_worker *w, struct seg_lane *lane, bool drop)
 		seg_instance_park(w->inst, lane->shard);
 		lane->shard = NULL;
 	}
+	seg_worker_reached_nothing(w, lane);
 	seg_lane_move(w, lane, SEG_LANE_GONE);
 	w->lanes[lane->partition] = NULL;
 	seg_metric_hide(seg_meter_partition(w->inst->meters, SEG_METER_STREAM_TIME, lane->partition));
@@ -171,6 +188,7 @@ enum seg_rc seg_worker_recreate(struct seg_worker *w, struct seg_error *err)
 {
 	w->recreate = false;
 	seg_worker_move(w, SEG_WORKER_MENDING);
+	seg_worker_does(w, SEG_DOING_PRODUCER);
 	seg_log(SEG_LOG_WARN, "producer_recreated", "worker=%u id=%s", w->index, w->id);
 	struct seg_position *list = calloc((size_t)w->inst->partitions * SEG_SOURCES + 1, sizeof(*list));
 	if (!list)
@@ -197,7 +215,7 @@ enum seg_rc seg_worker_recreate(struct seg_worker *w, struct seg_error *err)
 		return rc;
 	seg_worker_fold_restart(w);
 	seg_kafka_sink_use(w->sink, NULL);
-	if (!seg_txn_close(w->txn, CLOSE_MS))
+	if (!seg_txn_close(w->txn, seg_instance_time_left(w->inst, SEG_STOP_COMMITS_MS, CLOSE_MS)))
 		seg_log(SEG_LOG_WARN, "producer_close", "worker=%u the Kafka client did not close", w->index);
 	w->txn = NULL;
 	rc = seg_worker_open_txn(w, err);

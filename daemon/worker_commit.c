@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/mutant.h"
 
 enum { BEHIND_MS = 1000 };
 
@@ -107,6 +108,7 @@ static enum seg_rc committed(struct commit *c, struct seg_error *err)
 		enum seg_rc rc = seg_shard_committed(lane->shard, cut, first ? NULL : err);
 		if (rc && !first)
 			first = rc;
+		seg_worker_reached(w, lane);
 	}
 	if (c->fold)
 		seg_fold_committed(w->fold);
@@ -237,6 +239,7 @@ enum seg_rc seg_worker_commit(struct seg_worker *w, struct seg_error *err)
 	};
 	bool any = false;
 	enum seg_rc rc = SEG_OK;
+	seg_worker_does(w, SEG_DOING_COMMIT);
 	if (!c.offsets) {
 		rc = seg_error_set(err, SEG_NO_MEMORY, "commit: out of memory");
 		goto out;

@@ -85,6 +85,7 @@ struct seg_worker {
 	int64_t looked_mono_ms; /* status last made */
 	int64_t tidied_mono_ms; /* parked stores last looked at */
 	int64_t lag_mono_ms, quality_mono_ms;
+	bool lag_in_vain; /* nobody answered in this look */
 	struct seg_quality quality;
 	int64_t judged_mono_ms;	      /* the fold's status last made */
 	struct seg_shard_counts past; /* of lanes that were given back */
@@ -96,7 +97,8 @@ struct seg_worker {
 	struct seg_worker_status status; /* guarded, as what follows */
 	struct seg_fold_status fold_status;
 	bool has_fold_status;
-	atomic_llong beat_mono_ms;
+	struct seg_beat beat;
+	int64_t waits_since_ms, waits_told_ms; /* for brokers; 0: it does not */
 };
 
 struct seg_now seg_worker_now(void);
@@ -109,6 +111,13 @@ static inline bool seg_lane_may(const struct seg_lane *lane, unsigned what)
 static inline bool seg_worker_is_stopping(struct seg_worker *w)
 {
 	return atomic_load(&w->stop);
+}
+
+/* Moves on, with this. */
+static inline void seg_worker_does(struct seg_worker *w, enum seg_doing doing)
+{
+	seg_beat(&w->beat, doing);
+	w->waits_since_ms = 0;
 }
 
 /* worker.c: the one place where a worker's state changes. */
@@ -135,6 +144,11 @@ void seg_lane_move(const struct seg_worker *w, struct seg_lane *lane, enum seg_l
 /* Streams are closed, nothing is sealed or paused any more; TAKING stays, from anything else it begins as NEW. */
 void seg_lane_reset(struct seg_worker *w, struct seg_lane *lane);
 
+/* worker_store.c: rc came of a store that is in trouble, or there is one: the worker must recreate. */
+bool seg_worker_store_failed(struct seg_worker *w, enum seg_rc rc);
+/* Before a recovery: a store in trouble is mended. *ret_waits: not yet. */
+enum seg_rc seg_lane_mend_store(struct seg_lane *lane, bool *ret_waits, struct seg_error *err) SEG_MUST_CHECK;
+
 /* worker_records.c */
 enum seg_rc seg_worker_dead_letter(struct seg_worker *w, enum seg_source source, const struct seg_kafka_message *m,
 				   enum seg_refusal refusal, struct seg_error *err) SEG_MUST_CHECK;
@@ -143,15 +157,16 @@ enum seg_rc seg_worker_take_batch(struct seg_worker *w, const struct seg_kafka_b
 void seg_worker_count_committed(struct seg_worker *w);
 enum seg_rc seg_worker_balance(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
 
+/* worker_topics.c: how far this lane has committed, for the watch over the topics; or that it is not ours any more. */
+void seg_worker_reached(struct seg_worker *w, const struct seg_lane *lane);
+void seg_worker_reached_nothing(struct seg_worker *w, const struct seg_lane *lane);
+/* A position is not in its log (err says so): SEG_FATAL with which, why and what to do, or err as it is. */
+enum seg_rc seg_worker_out_of_log(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
+
 /* worker_fold.c */
 enum seg_rc seg_worker_fold_step(struct seg_worker *w, const struct seg_now *now, struct seg_error *err) SEG_MUST_CHECK;
 enum seg_rc seg_worker_fold_assigned(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
 void seg_worker_fold_revoked(struct seg_worker *w);
-/* worker_store.c: rc came of a store that is in trouble, or there is one: the worker must recreate. */
-bool seg_worker_store_failed(struct seg_worker *w, enum seg_rc rc);
-/* Before a recovery: a store in trouble is mended. *ret_waits: not yet. */
-enum seg_rc seg_lane_mend_store(struct seg_lane *lane, bool *ret_waits, struct seg_error *err) SEG_MUST_CHECK;
-
 void seg_worker_fold_restart(struct seg_worker *w);
 
 /* worker_commit.c: one transaction over all running lanes and the fold, if there is anything to commit. After an abort

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/mutant.h"
 
 enum { ASK_MS = 3000, AGAIN_MS = 200, TAKE_AGAIN_MS = 50, BATCH = 1000, REPORT_MS = 5000, CLOSE_MS = 5000 };
 
@@ -417,6 +418,9 @@ static enum seg_rc step_model(struct seg_worker *w, struct seg_lane *lane, struc
 			continue;
 		if (seg_part_next(part, (enum seg_source)s) < 0)
 			seg_part_set_start(part, (enum seg_source)s, lane->input_low[s]);
+		int64_t next = seg_part_next(part, (enum seg_source)s);
+		if (next < lane->input_low[s])
+			return seg_topic_has_lost(w->inst->topics[s], lane->partition, lane->input_low[s], next, err);
 		list[len++] = (struct seg_position){.topic = (uint32_t)w->topic_of[s],
 						    .partition = lane->partition,
 						    .offset = seg_part_next(part, (enum seg_source)s)};
@@ -469,7 +473,7 @@ enum seg_rc seg_worker_recover(struct seg_worker *w, int timeout_ms, struct seg_
 			rc = step_taking(w, lane, err);
 		if (!rc && lane->state == SEG_LANE_NEW) {
 			rc = step_new(w, lane, err);
-			atomic_store(&w->beat_mono_ms, seg_monotonic_ms()); /* it may have waited for a broker */
+			seg_worker_does(w, SEG_DOING_RECOVER); /* it may have waited for a broker */
 		}
 		if (!rc && lane->state == SEG_LANE_MODEL)
 			rc = step_model(w, lane, err);

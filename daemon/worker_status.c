@@ -17,8 +17,13 @@ static bool log_end(struct seg_worker *w, const struct seg_lane *lane, int s, in
 	*ret_high = seg_lane_may(lane, SEG_MAY_COMMIT) && !lane->paused[s]
 			    ? seg_kafka_input_high(w->input, (uint32_t)w->topic_of[s], lane->partition)
 			    : -1;
-	return *ret_high >= 0 || !seg_kafka_watermarks_query(w->inst->watermarks, w->inst->topics[s], lane->partition,
-							     LAG_ASK_MS, ret_low, ret_high, NULL);
+	if (*ret_high >= 0)
+		return true;
+	if (w->lag_in_vain) /* no broker answers: once a look is enough to find out */
+		return false;
+	w->lag_in_vain = seg_kafka_watermarks_query(w->inst->watermarks, w->inst->topics[s], lane->partition,
+						    LAG_ASK_MS, ret_low, ret_high, NULL) != SEG_OK;
+	return !w->lag_in_vain;
 }
 
 /* Records not yet read. */
@@ -67,6 +72,8 @@ static void look_at_lane(struct seg_worker *w, struct seg_lane *lane, bool lag, 
 		       lane->state == SEG_LANE_CHANGELOG ? (double)ret->remaining : 0);
 	seg_metric_set(seg_meter_labelled(m, SEG_METER_RECOVERY, partition, "inputs"),
 		       lane->state == SEG_LANE_INPUTS ? (double)ret->remaining : 0);
+	seg_metric_set(seg_meter_partition(m, SEG_METER_RECOVERY_SECONDS, lane->partition),
+		       seg_lane_may(lane, SEG_MAY_READ) && isfinite(ret->seconds_left) ? ret->seconds_left : 0);
 	if (time->now_ms != SEG_NO_TIME)
 		seg_metric_set(seg_meter_partition(m, SEG_METER_STREAM_TIME, lane->partition),
 			       (double)time->now_ms / 1000.0);
@@ -135,11 +142,11 @@ static void add_numbers(struct numbers *to, struct seg_lane *lane)
 
 void seg_worker_look(struct seg_worker *w, const struct seg_now *now, bool always)
 {
-	atomic_store(&w->beat_mono_ms, now->mono_ms);
 	if (!always && now->mono_ms - w->looked_mono_ms < LOOK_MS)
 		return;
 	w->looked_mono_ms = now->mono_ms;
-	bool lag = now->mono_ms - w->lag_mono_ms >= LAG_MS;
+	bool lag = now->mono_ms - w->lag_mono_ms >= LAG_MS && !seg_worker_is_stopping(w);
+	w->lag_in_vain = false;
 	if (lag)
 		w->lag_mono_ms = now->mono_ms;
 	struct seg_lane_status *lanes = calloc((size_t)w->inst->partitions, sizeof(*lanes));
@@ -193,8 +200,8 @@ bool seg_worker_status(struct seg_worker *w, struct seg_worker_status *ret)
 	if (copied && w->status.lanes_len > 0)
 		memcpy(ret->lanes, w->status.lanes, w->status.lanes_len * sizeof(*ret->lanes));
 	pthread_mutex_unlock(&w->lock);
-	ret->beat_mono_ms = atomic_load(&w->beat_mono_ms);
-	ret->busy_since_ms = 0;
+	ret->beat_mono_ms = atomic_load(&w->beat.mono_ms);
+	ret->doing = (enum seg_doing)atomic_load(&w->beat.doing);
 	return copied;
 }
 
