@@ -260,7 +260,20 @@ class Site:
                            replication_factor=3 if self.cluster.nodes >= 3 else 1) for topic in self.topics.values()]
         for future in self.admin.create_topics(wanted, request_timeout=60).values():
             future.result(60)
+        self.wait_topics(self.topics.values())
         self.segmentd_ok("topics", "--config", config, "create")
+
+    def wait_topics(self, names, timeout=30):
+        """The controller has made them: until each broker knows all their leaders, too."""
+        for server in self.brokers.split(","):
+            admin, until = AdminClient({"bootstrap.servers": server}), time.monotonic() + timeout
+            while True:
+                known = admin.list_topics(timeout=20).topics
+                if all(name in known and len(known[name].partitions) >= self.partitions and
+                       all(p.leader >= 0 for p in known[name].partitions.values()) for name in names):
+                    break
+                expect(time.monotonic() < until, f"{server} does not know the inputs within {timeout} s")
+                time.sleep(.05)
 
     def config(self, instance="one", data_dir=None, brokers=None, **changes):
         """Writes the instance's configuration file and returns its path. changes: settings, merged."""
