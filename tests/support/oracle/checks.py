@@ -335,12 +335,13 @@ CHECKS = (check_offsets, check_profiles, check_changelog_profiles, check_changes
           log_checks.check_stored_contributions, log_checks.check_transactions, log_checks.check_logged_profiles,
           log_checks.check_erasures, explain.check_explained, explain.check_contributions, check_dead_letters,
           sum_checks.check_sums, sum_checks.check_sums_told)
-# What can be asked while the stores are not there to be read, e.g. after a kill: Kafka alone.
-KAFKA_CHECKS = (check_cuts_alone, log_checks.check_transactions, log_checks.check_logged_profiles, explain.check_explained)
+# What can be asked in the middle of things, after a kill: Kafka as it stands, and a store that may lag but not be ahead.
+CRASH_CHECKS = (check_cuts_alone, log_checks.check_transactions, log_checks.check_logged_profiles, explain.check_explained,
+                log_checks.check_store_not_ahead)
 
 
 def check(world, which=CHECKS):
-    findings = []
+    findings, _ = [], world.history  # it knows who has expired
     for one in which:
         try:
             findings += [dataclasses.replace(finding, check=one.__name__) for finding in one(world)]

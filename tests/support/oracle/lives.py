@@ -54,6 +54,9 @@ class History:
         for partition, txns in self.txns.items():
             for txn in txns:
                 self.take(partition, txn)
+        if world.rules.expire_ms:  # who has expired is as one who was erased
+            for who in self.erasures.keys() & world.recount.customers.keys():
+                world.recount.customers[who].erased = True
 
     def take(self, partition, txn):
         for _, kind, who, value in txn.records:

@@ -3,6 +3,7 @@ against the inputs as of their commit, and erasures from their positions to thei
 import bisect
 import collections
 
+import recount
 import wire
 from findings import Finding
 from lives import SOURCES, txn_of
@@ -106,6 +107,31 @@ def check_cause_range(world, where, change, txn):
         yield Finding("leaked", where, f"its cause {cause} is outside its transaction's {first} to {next_}")
 
 
+# ---- a store after a crash ----
+
+COUNTED = ("frequency", "purchase_days")
+
+
+def check_store_not_ahead(world):
+    """A store that was left by a crash holds nothing that has not committed."""
+    for row in world.dump:
+        who, partition = row["customer_id"], row["partition"]
+        customer, txns = world.recount.customers.get(who), world.history.txns[partition]
+        if not txns or customer is None:
+            yield Finding("leaked", who, f"is in the store of partition {partition}, nothing of theirs has committed")
+            continue
+        decision = world.history.last.get((partition, who.encode()))
+        if customer.erased or who not in world.recount.history:
+            continue
+        life = world.history.life(who, {}, txns[-1].cut["next"])
+        values = recount.rfm(life, row["as_of_ms"])
+        for name in COUNTED:
+            if row["features"][name] > values[name]:
+                yield Finding("leaked", who, f"{name} is {row['features'][name]} in the store, {values[name]} committed")
+        if decision and decision["alive"] and row["change_number"] > decision["number"]:
+            yield Finding("leaked", who, f"change {row['change_number']} is in the store, {decision['number']} committed")
+
+
 # ---- profiles as of their commit ----
 
 def check_logged_profiles(world):
@@ -168,12 +194,27 @@ def check_erase_records(world, who, customer, offsets):
 def check_floor(world, who, txn, floor):
     where = f"changelog/{txn.partition} cut {txn.cut['seq']}"
     offset = floor["profiles"]
-    if offset not in world.recount.erase_records.get(who, ()) and not world.rules.expire_ms:
-        yield Finding("diverged", where, f"{who} is erased up to profiles offset {offset}, which is no erase record of theirs")
+    if offset not in world.recount.erase_records.get(who, ()):
+        if not world.rules.expire_ms:
+            yield Finding("diverged", where, f"{who} is erased up to profiles offset {offset}, no erase record of theirs")
+        else:
+            yield from check_expiry(world, where, who, txn, floor)
     for source in SOURCES:
         if source in world.topics and not txn.first(source, world.starts) - 1 <= floor[source] < txn.cut["next"][source]:
             yield Finding("diverged", where, f"{who}: the erasure's position in {source} is {floor[source]}, its transaction "
                           f"went from {txn.first(source, world.starts)} to {txn.cut['next'][source]}")
+
+
+def check_expiry(world, where, who, txn, floor):
+    """Who expired had been silent for long enough at that commit. (A repeat of an event is no sign of life.)"""
+    before = [f for t, f in world.history.erasures[who] if t.cut["seq"] < txn.cut["seq"]]
+    life = world.history.life(who, before[-1] if before else {}, {source: last + 1 for source, last in floor.items()})
+    if life is None:
+        return
+    if not life.applied:
+        yield Finding("leaked", where, f"{who} has expired, and no event of that life counted")
+    elif txn.cut["stream_time_ms"] - life.last_ms < world.rules.expire_ms:
+        yield Finding("lost", where, f"{who} has expired {txn.cut['stream_time_ms'] - life.last_ms} ms after the last event")
 
 
 def check_tombstones(world, partition):
