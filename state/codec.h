@@ -19,7 +19,7 @@
 #include "base/str.h"
 
 enum {
-	SEG_PROFILE_VERSION = 1,
+	SEG_PROFILE_VERSION = 2, /* 1: attributes each with the time and event of its own, see codec_write.c */
 	SEG_DECISION_VERSION = 1,
 	SEG_PROFILE_BYTES_MAX = 256 * 1024,
 	SEG_CUSTOMER_ID_BYTES = 1024, /* longer ids are refused by codec and store */
@@ -34,7 +34,14 @@ enum {
 enum seg_rc seg_profile_encode(const struct seg_profile *p, struct seg_buf *buf, struct seg_error *err) SEG_MUST_CHECK;
 
 /*
- * Safe on any bytes. SEG_CORRUPT: cannot be a profile; SEG_INVALID: written by a newer version of segmentd (upgrade,
+ * The same as an earlier version wrote it, 1 <= version <= SEG_PROFILE_VERSION: for tests of upgrades. In builds with
+ * SEG_FAULTS the environment's SEGMENTD_PROFILE_VERSION says what seg_profile_encode() writes.
+ */
+enum seg_rc seg_profile_encode_as(unsigned version, const struct seg_profile *p, struct seg_buf *buf,
+				  struct seg_error *err) SEG_MUST_CHECK;
+
+/*
+ * Reads every version up to its own, is safe on any bytes. SEG_CORRUPT: cannot be a profile; SEG_INVALID: written by a newer version of segmentd (upgrade,
  * nothing is wrong with it); SEG_NO_MEMORY. The caller frees *ret with seg_profile_free().
  */
 enum seg_rc seg_profile_decode(const void *data, size_t len, struct seg_profile **ret,

@@ -86,6 +86,9 @@ enum seg_profile_tag {
 	SEG_TAG_LAST = SEG_TAG_CONTRIBUTION
 };
 
+/* In the byte of an attribute's type: its time and event are those of the one before. From version 2 on. */
+enum { SEG_ATTRIBUTE_AGAIN = 0x80 };
+
 /* More runs of 30-minute buckets than this, and the bitmap itself is shorter. */
 enum { SEG_SESSION_RUNS = 60, SEG_SESSION_BYTES = SEG_SESSION_BUCKETS / 8 };
 

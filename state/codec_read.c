@@ -17,6 +17,7 @@ struct reader {
 	struct seg_view *v;
 	struct seg_profile *p;
 	int64_t base;
+	unsigned version;
 	const char *wrong; /* what is wrong with the section; NULL: nothing so far */
 	bool no_memory;
 };
@@ -286,9 +287,8 @@ static void read_email(struct reader *r)
 }
 
 /* On the way out the type is set only when what belongs to it is there, so that the profile can be freed any time. */
-static void get_value(struct reader *r, struct seg_value *ret)
+static void get_value(struct reader *r, unsigned type, struct seg_value *ret)
 {
-	unsigned type = seg_get_u8(r->v);
 	switch (type) {
 	case SEG_VALUE_NULL:
 		break;
@@ -334,6 +334,26 @@ static void check_order(struct reader *r, struct seg_str name, struct seg_str *b
 	*before_hash = hash;
 }
 
+/* When and of which event the attribute is; returns the type of the value that follows. */
+static unsigned get_origin(struct reader *r, struct seg_attribute *ret, const struct seg_attribute *before)
+{
+	unsigned type = r->version > 1 ? seg_get_u8(r->v) : 0;
+	bool again = type & SEG_ATTRIBUTE_AGAIN;
+
+	if (again && !before)
+		wrong(r, "a first attribute that is of the event of the one before");
+	if (again && before) {
+		ret->time_ms = before->time_ms;
+		ret->id_hash = before->id_hash;
+	} else {
+		ret->time_ms = get_time(r);
+		ret->id_hash = seg_get_u64(r->v);
+	}
+	if (!again && r->version > 1 && before && before->time_ms == ret->time_ms && before->id_hash == ret->id_hash)
+		wrong(r, "an attribute that is not in its shortest form");
+	return r->version > 1 ? type & ~(unsigned)SEG_ATTRIBUTE_AGAIN : seg_get_u8(r->v);
+}
+
 static void read_attributes(struct reader *r)
 {
 	struct seg_attributes *a = attributes_of(r);
@@ -346,9 +366,7 @@ static void read_attributes(struct reader *r)
 		struct seg_attribute *item = &a->items[a->len++];
 		item->name = get_str(r, SEG_NAME_BYTES);
 		check_order(r, item->name, &before, &before_hash);
-		item->time_ms = get_time(r);
-		item->id_hash = seg_get_u64(r->v);
-		get_value(r, &item->value);
+		get_value(r, get_origin(r, item, a->len > 1 ? item - 1 : NULL), &item->value);
 	}
 }
 
@@ -477,7 +495,7 @@ enum seg_rc seg_profile_decode(const void *data, size_t len, struct seg_profile 
 	enum seg_rc rc = seg_record_open(&record, data, len, "profile", SEG_PROFILE_VERSION, err);
 	if (rc)
 		return rc;
-	struct reader r = {.v = &record.body};
+	struct reader r = {.v = &record.body, .version = record.version};
 	while (!(rc = seg_record_next(&record, SEG_TAG_LAST, err))) {
 		/* Tag 0 cannot be: sections ascend from above 0. */
 		read_section(&r, (enum seg_profile_tag)record.tag);

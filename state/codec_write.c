@@ -8,13 +8,15 @@
  *                 distance from the base's, then the distances downwards, each less 1
  *   web           v present, v ones; t(last); counters by bit; z anchor from the last event's bucket; sessions
  *   email         v present, v ones, v machine opens; t(last human), t(last click); counters by bit
- *   attributes    v count; each: name, t(time), id hash (8, little endian), type, value
+ *   attributes    v count; each: name, type (128: of the event of the one before), t(time) and id hash (8, little endian)
+ *                 unless of that event, value. In version 1 each: name, t(time), id hash, type, value
  *   consents      v count; each: purpose, t(time), granted
  *   windows       mask of sources; each: v count, newest first: t(time) or v distance from the one before, hash (8)
  *   decision      see seg_decision_write()
  *   contribution  v basis, cluster, promotion; t(evaluated); v count; v 0: missing, else zigzag + 1
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -25,6 +27,7 @@
 
 struct writer {
 	struct seg_frame frame;
+	unsigned version;
 	struct seg_buf *buf;
 	int64_t base;
 };
@@ -275,7 +278,6 @@ static void write_email(struct writer *w, const struct seg_email *m)
 
 static void put_value(struct writer *w, const struct seg_value *v)
 {
-	seg_put_u8(w->buf, (uint8_t)v->type);
 	switch (v->type) {
 	case SEG_VALUE_NULL:
 		return;
@@ -302,6 +304,21 @@ static bool in_order(struct seg_str a, struct seg_str b)
 	return seg_name_compare(seg_hash64(a.ptr, a.len), a, seg_hash64(b.ptr, b.len), b) < 0;
 }
 
+/* An update mostly sets several attributes: of the second and further ones a bit says where they come from. */
+static void put_origin(struct writer *w, const struct seg_attribute *a, const struct seg_attribute *before)
+{
+	bool again = before && before->time_ms == a->time_ms && before->id_hash == a->id_hash && w->version > 1;
+
+	if (w->version > 1)
+		seg_put_u8(w->buf, (uint8_t)((unsigned)a->value.type | (again ? SEG_ATTRIBUTE_AGAIN : 0)));
+	if (!again) {
+		put_time(w, a->time_ms);
+		seg_put_u64(w->buf, a->id_hash);
+	}
+	if (w->version == 1)
+		seg_put_u8(w->buf, (uint8_t)a->value.type);
+}
+
 static void write_attributes(struct writer *w, const struct seg_attributes *a)
 {
 	if (!a || a->len == 0)
@@ -314,8 +331,7 @@ static void write_attributes(struct writer *w, const struct seg_attributes *a)
 		if (i > 0 && !in_order(a->items[i - 1].name, a->items[i].name))
 			refuse(w, "attributes out of order");
 		put_name(w, a->items[i].name);
-		put_time(w, a->items[i].time_ms);
-		seg_put_u64(w->buf, a->items[i].id_hash);
+		put_origin(w, &a->items[i], i > 0 ? &a->items[i - 1] : NULL);
 		put_value(w, &a->items[i].value);
 	}
 	seg_section_end(&w->frame);
@@ -403,10 +419,11 @@ static void write_contribution(struct writer *w, const struct seg_contribution *
 	seg_section_end(&w->frame);
 }
 
-enum seg_rc seg_profile_encode(const struct seg_profile *p, struct seg_buf *buf, struct seg_error *err)
+enum seg_rc seg_profile_encode_as(unsigned version, const struct seg_profile *p, struct seg_buf *buf,
+				  struct seg_error *err)
 {
-	struct writer w = {.buf = buf};
-	seg_frame_begin(&w.frame, buf, "profile", SEG_PROFILE_VERSION);
+	struct writer w = {.buf = buf, .version = version};
+	seg_frame_begin(&w.frame, buf, "profile", (uint8_t)version);
 	write_identity(&w, p);
 	write_applied(&w, p);
 	write_orders(&w, p->orders);
@@ -418,4 +435,21 @@ enum seg_rc seg_profile_encode(const struct seg_profile *p, struct seg_buf *buf,
 	write_decision(&w, &p->decision);
 	write_contribution(&w, &p->contribution);
 	return seg_frame_end(&w.frame, SEG_PROFILE_BYTES_MAX, err);
+}
+
+/* What an instance that has not been upgraded yet writes, so that tests can have one. */
+static unsigned version_to_write(void)
+{
+#ifdef SEG_FAULTS
+	const char *text = getenv("SEGMENTD_PROFILE_VERSION");
+
+	if (text && text[0] >= '1' && text[0] <= '0' + SEG_PROFILE_VERSION)
+		return (unsigned)(text[0] - '0');
+#endif
+	return SEG_PROFILE_VERSION;
+}
+
+enum seg_rc seg_profile_encode(const struct seg_profile *p, struct seg_buf *buf, struct seg_error *err)
+{
+	return seg_profile_encode_as(version_to_write(), p, buf, err);
 }

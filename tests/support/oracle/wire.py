@@ -63,9 +63,9 @@ class View:
         return self.at == len(self.data)
 
 
-def sections(data, what):
+def sections(data, what, newest=1):
     """Yields (tag, View) after checking version and checksum."""
-    if len(data) < 5 or data[0] != 1:
+    if len(data) < 5 or not 1 <= data[0] <= newest:
         raise Corrupt(f"{what}: version")
     if int.from_bytes(data[-4:], "big") != xxhash.xxh3_64_intdigest(data[:-4]) & 0xffffffff:
         raise Corrupt(f"{what}: checksum")
@@ -144,7 +144,7 @@ def read_profile(data, *parts):
     wanted = {PARTS[part] for part in parts or PARTS}
     profile = {"applied": {}, "orders": None, "consents": {}, "windows": {}, "decision": None, "contribution": None}
     base = 0
-    for tag, view in sections(data, "profile"):
+    for tag, view in sections(data, "profile", newest=2):  # 2 is another form of the attributes
         if tag == 1:
             profile["last_ms"], profile["first_ms"], profile["id"] = read_identity(view)
             base = profile["last_ms"] or 0

@@ -129,6 +129,27 @@ static struct seg_profile *small_profile(void)
 	return p;
 }
 
+/* Attributes of two events, four of the one and two of the other. */
+static struct seg_profile *updated_profile(void)
+{
+	static const char *const names[] = {"age", "country", "gender", "lead_source", "city", "score"};
+	struct seg_profile *p = small_profile();
+	static struct seg_event e;
+	enum seg_applied applied;
+	for (int update = 0; update < 2; update++) {
+		seg_event_reset(&e, SEG_PROFILES);
+		e.kind = SEG_UPDATE_UPDATE;
+		e.time_ms = T0 + update;
+		e.id_hash = 1000 + (uint64_t)update;
+		e.attributes_len = update ? 2 : 4;
+		for (uint32_t i = 0; i < e.attributes_len; i++)
+			e.attributes[i] = (struct seg_event_attribute){seg_str_from(names[update ? 4 + i : i]),
+								       {.type = SEG_VALUE_LONG, .i = i}};
+		assert_ok(seg_aggregate_apply(p, &e, update, NULL, &applied, NULL));
+	}
+	return p;
+}
+
 static void assert_same(const struct seg_profile *a, const struct seg_profile *b)
 {
 	assert_true(seg_str_eq(a->id, b->id));
@@ -139,17 +160,18 @@ static void assert_same(const struct seg_profile *a, const struct seg_profile *b
 	assert_true(seg_contribution_equal(&a->contribution, &b->contribution));
 }
 
-/* Version 1 is read as it was written, and still written so. */
-static void check_golden_profile(const char *name, struct seg_profile *p)
+/* Each version is read as it was written, and the newest written so. What a version 1 wrote we can still write, too. */
+static void check_golden_profile(const char *name, unsigned version, struct seg_profile *p)
 {
 	struct seg_buf now, golden;
 	struct seg_profile *back;
 	struct seg_error err;
 	seg_buf_init(&now, SEG_PROFILE_BYTES_MAX);
 	seg_buf_init(&golden, SEG_PROFILE_BYTES_MAX);
-	if (seg_profile_encode(p, &now, &err))
+	if (seg_profile_encode_as(version, p, &now, &err))
 		fail_msg("%s", err.text);
 	golden_read(name, &now, &golden);
+	assert_int_equal(golden.data[0], version);
 	if (seg_profile_decode(golden.data, golden.len, &back, &err))
 		fail_msg("%s: %s", name, err.text);
 	assert_same(p, back);
@@ -164,9 +186,34 @@ static void check_golden_profile(const char *name, struct seg_profile *p)
 static void test_profile_golden(void **state)
 {
 	(void)state;
-	check_golden_profile("profile_v1_full", full_profile());
-	check_golden_profile("profile_v1_small", small_profile());
-	check_golden_profile("profile_v1_empty", named("empty"));
+	check_golden_profile("profile_v1_full", 1, full_profile());
+	check_golden_profile("profile_v1_small", 1, small_profile());
+	check_golden_profile("profile_v1_empty", 1, named("empty"));
+	check_golden_profile("profile_v2_full", 2, full_profile());
+	check_golden_profile("profile_v2_small", 2, small_profile());
+	check_golden_profile("profile_v2_updated", 2, updated_profile());
+}
+
+/* An old record that is read and written again is a new one, with the same content, and not larger. */
+static void test_profile_upgrades(void **state)
+{
+	struct seg_profile *p = updated_profile(), *old, *back;
+	struct seg_buf one, two;
+	(void)state;
+	seg_buf_init(&one, SEG_PROFILE_BYTES_MAX);
+	seg_buf_init(&two, SEG_PROFILE_BYTES_MAX);
+	assert_ok(seg_profile_encode_as(1, p, &one, NULL));
+	assert_ok(seg_profile_decode(one.data, one.len, &old, NULL));
+	assert_ok(seg_profile_encode(old, &two, NULL));
+	assert_int_equal(two.data[0], SEG_PROFILE_VERSION);
+	assert_ok(seg_profile_decode(two.data, two.len, &back, NULL));
+	assert_same(p, back);
+	assert_true(two.len < one.len);
+	seg_profile_free(p);
+	seg_profile_free(old);
+	seg_profile_free(back);
+	seg_buf_release(&one);
+	seg_buf_release(&two);
 }
 
 static void test_profile_one_order_is_small(void **state)
@@ -233,7 +280,7 @@ static void test_profile_newer_versions_are_told(void **state)
 	assert_ok(decode_content("\x01\x01\x02\x00"
 				 "c",
 				 5, &err));
-	assert_int_equal(decode_content("\x02\x01\x02\x00"
+	assert_int_equal(decode_content("\x03\x01\x02\x00"
 					"c",
 					5, &err),
 			 SEG_INVALID);
@@ -392,6 +439,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_profile_golden),
+		cmocka_unit_test(test_profile_upgrades),
 		cmocka_unit_test(test_profile_one_order_is_small),
 		cmocka_unit_test(test_decision_golden),
 		cmocka_unit_test(test_profile_newer_versions_are_told),
