@@ -378,6 +378,14 @@ static enum seg_rc enqueue_failed(struct seg_txn *t, const struct seg_txn_record
 				     r->key.len, r->value.len);
 	if (e == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || e == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
 		return seg_error_set(err, SEG_INVALID, "%s: %s", topic, rd_kafka_err2str(e));
+	/* Whatever an abort may say: nothing is let in any more, ever. */
+	if (e == RD_KAFKA_RESP_ERR__FATAL) {
+		char fatal[256] = "";
+
+		rd_kafka_fatal_error(t->rk, fatal, sizeof fatal);
+		t->dead = true;
+		return seg_error_set(err, SEG_RECREATE, "%s: the producer has failed: %s", topic, fatal);
+	}
 	rc = txn_run(t, JOB_ABORT, &aborted);
 	if (rc == SEG_ABORT && t->too_large_bytes)
 		return seg_error_set(err, SEG_ABORT, "%s", t->too_large);

@@ -1,7 +1,7 @@
 /*
  * Calls of librdkafka that fail on demand: a library for LD_PRELOAD that stands between a program and librdkafka.so.
  *
- *   SEGMENTD_FAIL=call:n:class[:times]   the n-th call of rd_kafka_<call> (from 1, of all threads together) fails, and the
+ *   SEGMENTD_FAIL=call:n:class[:times],…   the n-th call of rd_kafka_<call> (from 1, of all threads together) fails, and the
  *                                        times - 1 after it (1 if not given); each with one line on stderr,
  *                                        "failing_call name=… n=… class=…"
  *
@@ -63,37 +63,53 @@ static const struct {
 };
 
 static struct {
-	int call; /* -1: nothing fails */
-	long n, times;
+	long n, times; /* n 0: it does not fail */
 	enum failing_class class;
-} plan = {.call = -1};
-static atomic_long made;
+	atomic_long made;
+} plans[CALLS];
 
-static void refuse(const char *value)
+static int find(const char *const *ids, int len, const char *id)
 {
-	fprintf(stderr, "SEGMENTD_FAIL=%s: wanted is call:n:class[:times], see tests/fault/lib/shim/kafka.c\n", value);
-	_exit(2);
+	for (int i = 0; i < len; i++)
+		if (strcmp(ids[i], id) == 0)
+			return i;
+	return -1;
+}
+
+static bool take_plan(const char *text)
+{
+	char call[64], class[32];
+	long n, times = 1;
+	int which = -1;
+
+	if (sscanf(text, "%63[a-z_]:%ld:%31[a-z]:%ld", call, &n, class, &times) < 3 || n < 1 || times < 1)
+		return false;
+	for (int i = 0; i < CALLS; i++)
+		if (strcmp(calls[i].id, call) == 0)
+			which = i;
+	if (which < 0 || find(class_ids, CLASSES, class) < 0)
+		return false;
+	plans[which].n = n;
+	plans[which].times = times;
+	plans[which].class = (enum failing_class)find(class_ids, CLASSES, class);
+	return true;
 }
 
 __attribute__((constructor)) static void begin(void)
 {
 	const char *value = getenv("SEGMENTD_FAIL");
-	char call[64], class[32];
+	char plan[128];
 
-	if (!value || !*value)
-		return;
-	plan.times = 1;
-	if (sscanf(value, "%63[a-z_]:%ld:%31[a-z]:%ld", call, &plan.n, class, &plan.times) < 3)
-		refuse(value);
-	for (int i = 0; i < CALLS; i++)
-		if (strcmp(call, calls[i].id) == 0)
-			plan.call = i;
-	plan.class = CLASSES;
-	for (int i = 0; i < CLASSES; i++)
-		if (strcmp(class, class_ids[i]) == 0)
-			plan.class = (enum failing_class)i;
-	if (plan.call < 0 || plan.class == CLASSES || plan.n < 1 || plan.times < 1)
-		refuse(value);
+	for (const char *at = value; at && *at;) {
+		size_t len = strcspn(at, ",");
+
+		snprintf(plan, sizeof plan, "%.*s", (int)len, at);
+		if (!take_plan(plan)) {
+			fprintf(stderr, "SEGMENTD_FAIL=%s: wanted is call:n:class[:times],…, see kafka.c\n", value);
+			_exit(2);
+		}
+		at += len + (at[len] == ',');
+	}
 }
 
 /* True: this one fails. */
@@ -102,31 +118,45 @@ static bool fails(enum call call)
 	char line[160];
 	long n;
 
-	if ((int)call != plan.call)
+	if (plans[call].n == 0)
 		return false;
-	n = atomic_fetch_add(&made, 1) + 1;
-	if (n < plan.n || n >= plan.n + plan.times)
+	n = atomic_fetch_add(&plans[call].made, 1) + 1;
+	if (n < plans[call].n || n >= plans[call].n + plans[call].times)
 		return false;
 	int len = snprintf(line, sizeof line, "failing_call name=%s n=%ld class=%s\n", calls[call].id, n,
-			   class_ids[plan.class]);
+			   class_ids[plans[call].class]);
 	if (write(STDERR_FILENO, line, (size_t)len) < 0)
 		abort(); /* a test that cannot see it must not pass */
 	return true;
 }
 
-static bool is_made(void)
+static bool is_made(enum call call)
 {
-	return plan.class == LATE;
+	return plans[call].class == LATE;
 }
 
 static rd_kafka_resp_err_t code_of(enum call call)
 {
-	return calls[call].codes[plan.class];
+	return calls[call].codes[plans[call].class];
 }
 
-static void make_fatal(rd_kafka_t *rk)
+/* What the library's own would say after a call that told its error in no other way. */
+static __thread rd_kafka_resp_err_t last_error;
+
+rd_kafka_resp_err_t rd_kafka_last_error(void)
 {
-	if (plan.class == FATAL && rk)
+	static rd_kafka_resp_err_t (*real)(void);
+	rd_kafka_resp_err_t ours = last_error;
+
+	last_error = RD_KAFKA_RESP_ERR_NO_ERROR;
+	if (!real)
+		real = (rd_kafka_resp_err_t(*)(void))dlsym(RTLD_NEXT, "rd_kafka_last_error");
+	return ours ? ours : real();
+}
+
+static void make_fatal(enum call call, rd_kafka_t *rk)
+{
+	if (plans[call].class == FATAL && rk)
 		rd_kafka_test_fatal_error(rk, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, "on purpose");
 }
 
@@ -167,12 +197,12 @@ static rd_kafka_error_t *error_of(enum call call, rd_kafka_t *rk)
 {
 	rd_kafka_error_t *e = rd_kafka_error_new(code_of(call), "%s: on purpose", calls[call].id);
 
-	make_fatal(rk);
+	make_fatal(call, rk);
 	pthread_mutex_lock(&ours_lock);
 	for (int i = 0; i < OURS_MOST; i++)
 		if (!ours[i].error) {
 			ours[i].error = e;
-			ours[i].class = plan.class;
+			ours[i].class = plans[call].class;
 			break;
 		}
 	pthread_mutex_unlock(&ours_lock);
@@ -218,7 +248,7 @@ void rd_kafka_error_destroy(rd_kafka_error_t *error)
 		rd_kafka_error_t *e_;                                                                                  \
 		if (!fails(CALL_##call))                                                                               \
 			return NEXT(rd_kafka_##call) args;                                                             \
-		if (is_made() && (e_ = NEXT(rd_kafka_##call) args))                                                    \
+		if (is_made(CALL_##call) && (e_ = NEXT(rd_kafka_##call) args))                                         \
 			return e_;                                                                                     \
 		return error_of(CALL_##call, rk);                                                                      \
 	} while (0)
@@ -261,9 +291,9 @@ rd_kafka_error_t *rd_kafka_seek_partitions(rd_kafka_t *rk, rd_kafka_topic_partit
 		rd_kafka_resp_err_t e_;                                                                                \
 		if (!fails(CALL_##call))                                                                               \
 			return NEXT(rd_kafka_##call) args;                                                             \
-		if (is_made() && (e_ = NEXT(rd_kafka_##call) args))                                                    \
+		if (is_made(CALL_##call) && (e_ = NEXT(rd_kafka_##call) args))                                         \
 			return e_;                                                                                     \
-		make_fatal(rk);                                                                                        \
+		make_fatal(CALL_##call, rk);                                                                           \
 		return code_of(CALL_##call);                                                                           \
 	} while (0)
 
@@ -317,15 +347,17 @@ ssize_t rd_kafka_consume_batch_queue(rd_kafka_queue_t *queue, int timeout_ms, rd
 {
 	if (!fails(CALL_consume_batch_queue))
 		return NEXT(rd_kafka_consume_batch_queue)(queue, timeout_ms, messages, len);
-	return plan.class == TIMEOUT || plan.class == LATE ? 0 : -1;
+	last_error = code_of(CALL_consume_batch_queue);
+	return last_error == RD_KAFKA_RESP_ERR__TIMED_OUT ? 0 : -1;
 }
 
 int rd_kafka_consume_start_queue(rd_kafka_topic_t *topic, int32_t partition, int64_t offset, rd_kafka_queue_t *queue)
 {
 	if (!fails(CALL_consume_start_queue))
 		return NEXT(rd_kafka_consume_start_queue)(topic, partition, offset, queue);
-	if (is_made() && NEXT(rd_kafka_consume_start_queue)(topic, partition, offset, queue) != 0)
-		return -1;
+	if (is_made(CALL_consume_start_queue))
+		(void)NEXT(rd_kafka_consume_start_queue)(topic, partition, offset, queue);
+	last_error = code_of(CALL_consume_start_queue);
 	return -1;
 }
 
@@ -333,7 +365,7 @@ rd_kafka_consumer_group_metadata_t *rd_kafka_consumer_group_metadata(rd_kafka_t 
 {
 	if (!fails(CALL_consumer_group_metadata))
 		return NEXT(rd_kafka_consumer_group_metadata)(rk);
-	make_fatal(rk);
+	make_fatal(CALL_consumer_group_metadata, rk);
 	return NULL;
 }
 
@@ -404,7 +436,7 @@ rd_kafka_resp_err_t rd_kafka_producev(rd_kafka_t *rk, ...)
 	va_end(ap);
 	if (!fails(CALL_producev))
 		return produce(rk, &r);
-	if (is_made()) {
+	if (is_made(CALL_producev)) {
 		if (r.headers) /* the caller keeps its own when it is told of an error */
 			r.headers = rd_kafka_headers_copy(r.headers);
 		e = produce(rk, &r);
@@ -412,6 +444,6 @@ rd_kafka_resp_err_t rd_kafka_producev(rd_kafka_t *rk, ...)
 			rd_kafka_headers_destroy(r.headers);
 		return e ? e : code_of(CALL_producev);
 	}
-	make_fatal(rk);
+	make_fatal(CALL_producev, rk);
 	return code_of(CALL_producev);
 }
