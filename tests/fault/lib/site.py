@@ -4,6 +4,7 @@ import collections
 import copy
 import ctypes
 import dataclasses
+import datetime
 import json
 import os
 import pathlib
@@ -89,7 +90,7 @@ class Instance:
 
     def __init__(self, site, name, command, env, log_path, data_dir, config):
         self.site, self.name, self.log_path, self.data_dir, self.config = site, name, log_path, data_dir, config
-        self.began = time.monotonic()
+        self.began, self.began_wall_s = time.monotonic(), time.time()
         with log_path.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env,
                                             preexec_fn=die_with_parent)
@@ -156,6 +157,15 @@ class Instance:
         """[(event, fields)] of the log."""
         found = [event_fields(line) for line in self.log_text().splitlines()]
         return [(event, pairs) for event, pairs in found if name in (None, event)]
+
+    def first_commit_s(self):
+        """Seconds from its start to the first commit of any partition, by its log; None: not yet."""
+        line = next((line for line in self.log_text().splitlines() if " info first_commit " in line), None)
+        if line is None:
+            return None
+        at = datetime.datetime.fromisoformat(line.split(" ", 1)[0].replace("Z", "+00:00")).timestamp()
+        # Its clock may be a false one; it cannot have been later than now.
+        return min(max(at - self.began_wall_s, 0), time.monotonic() - self.began)
 
     def wait_event(self, name, timeout=EVENT_S, count=1, **fields):
         """The first `count` events of that name with these fields; it must live until then."""
@@ -261,7 +271,18 @@ class Site:
         for future in self.admin.create_topics(wanted, request_timeout=60).values():
             future.result(60)
         self.wait_topics(self.topics.values())
-        self.segmentd_ok("topics", "--config", config, "create")
+        self.create_ours(config)
+
+    def create_ours(self, config, timeout=30):
+        """Outputs and internals. Brokers learn of the inputs a moment after they are made."""
+        until = time.monotonic() + timeout
+        while True:
+            done = self.segmentd("topics", "--config", config, "create")
+            if done.returncode == 0:
+                return
+            expect("input topics are missing" in done.stderr and time.monotonic() < until,
+                   f"segmentd topics ended with {done.returncode}: {done.stdout}{done.stderr}")
+            time.sleep(.1)
 
     def wait_topics(self, names, timeout=30):
         """The controller has made them: until each broker knows all their leaders, too."""
@@ -367,22 +388,19 @@ class Site:
         return [one for one in self.instances if one.is_running()]
 
     def wait_commit(self, instance, timeout=60):
-        """Seconds from the instance's start to its first commit, kept as a recovery time. None if there is nothing to commit
-        for it. Commits of the dead one's last transaction come before partitions are assigned, and do not count."""
-        until, assigned, ends = instance.began + timeout, None, self.ends()
+        """Seconds from the instance's start to its first commit, kept as a recovery time; None if there is nothing to commit
+        for it."""
+        until, ends = instance.began + timeout, self.ends()
         while True:
             instance.alive()
-            positions = self.positions()
-            if assigned is None and instance.events("assigned"):
-                assigned = self.positions()
-            elif assigned is not None and positions != assigned:
-                took = time.monotonic() - instance.began
+            took = instance.first_commit_s()
+            if took is not None:
                 self.recoveries.append(took)
                 return took
-            if assigned is not None and all(assigned[place] >= high for place, (low, high) in ends.items() if high > low):
+            if instance.events("first_commit") == [] and self.lag(ends) == 0 and instance.get("/readyz")[0] == 200:
                 return None
             expect(time.monotonic() < until, f"segmentd {instance.name} has not committed {timeout} s after its start")
-            time.sleep(.01)
+            time.sleep(.02)
 
     def wait_drained(self, timeout=DRAIN_S, instances=None):
         """Until everything that is in the inputs now is committed; those who run must live."""
