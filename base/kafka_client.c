@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { CLIENT_ID_BYTES = 200, LOG_LEVEL_ERROR = 2, LOG_LEVEL_WARN = 4, LOG_LEVEL_INFO = 6 };
+enum { CLIENT_ID_BYTES = 200, LOG_LEVEL_ERROR = 2, LOG_LEVEL_WARN = 4, LOG_LEVEL_INFO = 6, CONNECTIONS_TOLD_S = 30 };
 
 /* Where a setting has a meaning, as librdkafka's own table of properties has it. */
 enum scope { SCOPE_NONE, SCOPE_BOTH, SCOPE_PRODUCER, SCOPE_CONSUMER };
@@ -68,15 +68,30 @@ static const char *const reserved[] = {
 	"transactional.id",
 };
 
+/*
+ * Connections that fail are told again and again by each handle for each broker, for as long as an outage lasts: here one of
+ * them now and then, and kafka_down and kafka_back when it matters (consumers/kafka_input_watch.c).
+ */
+static bool is_of_connections(const char *facility)
+{
+	return strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0 || strcmp(facility, "REQTMOUT") == 0;
+}
+
 static void log_to(enum seg_log_level to, const rd_kafka_t *rk, const char *facility, const char *text)
 {
+	static struct seg_log_limit limit;
 	char clean[700];
 	size_t n = 0;
 
 	for (; text[n] && n + 1 < sizeof clean; n++)
 		clean[n] = text[n] == '"' ? '\'' : (unsigned char)text[n] < 0x20 ? ' ' : text[n];
 	clean[n] = 0;
-	seg_log(to, "kafka", "client=%s facility=%s text=\"%s\"", rk ? rd_kafka_name(rk) : "-", facility, clean);
+	if (to <= SEG_LOG_INFO && is_of_connections(facility))
+		seg_log_rarely(&limit, CONNECTIONS_TOLD_S, SEG_LOG_WARN, "kafka", "client=%s facility=%s text=\"%s\"",
+			       rk ? rd_kafka_name(rk) : "-", facility, clean);
+	else
+		seg_log(to, "kafka", "client=%s facility=%s text=\"%s\"", rk ? rd_kafka_name(rk) : "-", facility,
+			clean);
 }
 
 static void log_cb(const rd_kafka_t *rk, int level, const char *facility, const char *text)

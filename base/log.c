@@ -63,26 +63,43 @@ void seg_log(enum seg_log_level level, const char *event, const char *fmt, ...)
 	write_line(level, event, text);
 }
 
-void seg_log_limited(struct seg_log_limit *site, enum seg_log_level level, const char *event, const char *fmt, ...)
+static void log_limited(struct seg_log_limit *site, long long seconds, enum seg_log_level level, const char *event,
+			const char *fmt, va_list ap)
 {
-	long long second = seg_monotonic_ms() / 1000;
+	long long second = seg_monotonic_ms() / 1000 + 1, last = __atomic_load_n(&site->second, __ATOMIC_RELAXED);
 	char text[1536];
-	va_list ap;
 	size_t n;
 
 	if (level > log_level)
 		return;
-	if (__atomic_load_n(&site->second, __ATOMIC_RELAXED) == second + 1) {
+	if (last && second - last < seconds) {
 		__atomic_add_fetch(&site->left_out, 1, __ATOMIC_RELAXED);
 		return;
 	}
-	__atomic_store_n(&site->second, second + 1, __ATOMIC_RELAXED);
-	va_start(ap, fmt);
+	__atomic_store_n(&site->second, second, __ATOMIC_RELAXED);
 	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
 	n = strlen(text);
 	unsigned left_out = __atomic_exchange_n(&site->left_out, 0, __ATOMIC_RELAXED);
 	if (left_out)
 		snprintf(text + n, sizeof text - n, " left_out=%u", left_out);
 	write_line(level, event, text);
+}
+
+void seg_log_limited(struct seg_log_limit *site, enum seg_log_level level, const char *event, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_limited(site, 1, level, event, fmt, ap);
+	va_end(ap);
+}
+
+void seg_log_rarely(struct seg_log_limit *site, unsigned seconds, enum seg_log_level level, const char *event,
+		    const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_limited(site, seconds, level, event, fmt, ap);
+	va_end(ap);
 }

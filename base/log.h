@@ -24,4 +24,8 @@ struct seg_log_limit {
 void seg_log_limited(struct seg_log_limit *site, enum seg_log_level level, const char *event, const char *fmt, ...)
 	SEG_PRINTF(4, 5);
 
+/* The same for what goes on for long: at most one line in so many seconds. */
+void seg_log_rarely(struct seg_log_limit *site, unsigned seconds, enum seg_log_level level, const char *event,
+		    const char *fmt, ...) SEG_PRINTF(5, 6);
+
 #endif

@@ -74,12 +74,6 @@ static void take_fatal(struct seg_kafka_input *in, rd_kafka_resp_err_t e, const 
 	in->reopen = true;
 }
 
-static bool is_trouble(int code)
-{
-	return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
-	       code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT;
-}
-
 /*
  * Errors that are not in the stream of records: brokers that are away, and topics that are assigned but do not exist (any
  * more). Runs inside poll.
@@ -91,15 +85,15 @@ static void error_cb(rd_kafka_t *rk, int code, const char *why, void *opaque)
 	char fatal[300] = "";
 	rd_kafka_resp_err_t e;
 
-	if (is_trouble(code))
-		in->trouble_ms = seg_monotonic_ms();
+	input_watch_error(in, code);
 	if (code == RD_KAFKA_RESP_ERR__FATAL) {
 		e = rd_kafka_fatal_error(rk, fatal, sizeof fatal);
 		take_fatal(in, e, fatal);
 	} else if (seg_kafka_is_missing(code) && !in->missing_since_ms) {
 		in->missing_since_ms = seg_monotonic_ms();
 	}
-	seg_log_limited(&limit, SEG_LOG_WARN, "kafka_input", "error=%s text=\"%s\"", rd_kafka_err2name(code), why);
+	seg_log_rarely(&limit, SEG_KAFKA_TROUBLE_TOLD_S, SEG_LOG_WARN, "kafka_input", "error=%s text=\"%s\"",
+		       rd_kafka_err2name(code), why);
 }
 
 static enum seg_rc make_conf(const struct seg_kafka_input_options *o, rd_kafka_conf_t **ret, struct seg_error *err)
@@ -282,7 +276,7 @@ static enum seg_rc reopen(struct seg_kafka_input *in, struct seg_error *err)
 	in->queue = NULL;
 	in->rk = NULL;
 	in->pending.rc = in->callback.rc = SEG_OK;
-	in->trouble_ms = in->missing_since_ms = 0;
+	in->trouble_ms = in->missing_since_ms = in->down_since_ms = 0;
 	in->reopen = false;
 	if ((rc = open_handle(in, err)) || (rc = seg_kafka_input_subscribe(in, err)))
 		return rc;
@@ -384,6 +378,8 @@ static bool take_record(struct input_part *part, uint32_t topic, rd_kafka_messag
 	if (!part || !part->assigned || part->paused || m->offset < part->next)
 		return false;
 	part->next = eof ? m->offset : m->offset + 1;
+	if (eof)
+		part->eof_at = m->offset;
 	*to = (struct seg_kafka_message){
 		.topic = topic, .partition = m->partition, .offset = m->offset, .eof = eof, .raw = m};
 	to->timestamp_ms = SEG_NO_TIME;
@@ -422,6 +418,8 @@ static size_t take_batch(struct seg_kafka_input *in, size_t n)
 		rd_kafka_message_destroy(m);
 	}
 	in->raw_len = kept;
+	if (kept)
+		input_watch_alive(in);
 	return bytes;
 }
 
@@ -478,6 +476,7 @@ enum seg_rc seg_kafka_input_poll(struct seg_kafka_input *in, int timeout_ms, siz
 		return rc;
 	if (in->reopen)
 		seg_kafka_input_release(in);
+	input_watch(in);
 	ret->len = in->raw_len;
 	return SEG_OK;
 }

@@ -139,6 +139,9 @@ SEG_MUST_CHECK enum seg_rc seg_kafka_input_committed(struct seg_kafka_input *in,
  */
 const rd_kafka_consumer_group_metadata_t *seg_kafka_input_group(const struct seg_kafka_input *in);
 
+/* No broker has answered for a while (logged as kafka_down and kafka_back). */
+bool seg_kafka_input_is_down(const struct seg_kafka_input *in);
+
 /* Records fetched and waiting, for metrics; lag is the caller's affair. */
 size_t seg_kafka_input_queued(const struct seg_kafka_input *in);
 

@@ -51,7 +51,7 @@ static void forget_all(struct seg_kafka_input *in)
 {
 	for (size_t t = 0; t < in->topics_len; t++) {
 		for (int32_t p = 0; p < in->topics[t].len; p++)
-			in->topics[t].parts[p] = (struct input_part){.next = -1};
+			in->topics[t].parts[p] = (struct input_part){.next = -1, .eof_at = -1, .held_at = -1};
 	}
 	seg_kafka_wake_targets(in->wake, NULL, 0);
 }
@@ -162,7 +162,7 @@ static bool make_room(struct input_topic *t, int32_t partition)
 	if (!(parts = realloc(t->parts, (size_t)len * sizeof *parts)))
 		return false;
 	for (int32_t p = t->len; p < len; p++)
-		parts[p] = (struct input_part){.next = -1};
+		parts[p] = (struct input_part){.next = -1, .eof_at = -1, .held_at = -1};
 	t->parts = parts;
 	t->len = len;
 	return true;
@@ -215,8 +215,12 @@ enum seg_rc seg_kafka_input_assign(struct seg_kafka_input *in, const struct seg_
 	}
 	forget_all(in);
 	for (size_t i = 0; i < len; i++)
-		in->topics[list[i].topic].parts[list[i].partition] = (struct input_part){
-			.next = list[i].offset < 0 ? 0 : list[i].offset, .assigned = true, .paused = true};
+		in->topics[list[i].topic].parts[list[i].partition] =
+			(struct input_part){.next = list[i].offset < 0 ? 0 : list[i].offset,
+					    .assigned = true,
+					    .paused = true,
+					    .eof_at = -1,
+					    .held_at = -1};
 	partitions = library_list(in, list, len);
 	/*
 	 * Always an offset, even where none is known yet and 0 may be gone from the log (then the partition stops, and resume

@@ -49,7 +49,8 @@ static void error_cb(rd_kafka_t *rk, int code, const char *why, void *opaque)
 	(void)rk;
 	if (seg_kafka_is_missing(code))
 		r->ask = true;
-	seg_log_limited(&limit, SEG_LOG_WARN, "kafka_reader", "error=%s text=\"%s\"", rd_kafka_err2name(code), why);
+	seg_log_rarely(&limit, SEG_KAFKA_TROUBLE_TOLD_S, SEG_LOG_WARN, "kafka_reader", "error=%s text=\"%s\"",
+		       rd_kafka_err2name(code), why);
 }
 
 enum seg_rc seg_kafka_reader_open(const struct seg_kafka_client *client, struct seg_kafka_reader **ret,

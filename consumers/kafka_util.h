@@ -10,6 +10,9 @@
 
 #include "base/str.h"
 
+/* How often errors of connections are told: for as long as an outage lasts there are many a second. */
+enum { SEG_KAFKA_TROUBLE_TOLD_S = 30 };
+
 /* No such topic or partition, as far as one broker knows: one that has just started may not know it yet. */
 bool seg_kafka_is_missing(rd_kafka_resp_err_t e);
 

@@ -38,7 +38,10 @@ static enum seg_rc serve(const struct seg_server_options *options, struct seg_er
 		rc = seg_server_check(server, err);
 	}
 	seg_log(SEG_LOG_INFO, "stopping", "reason=%s", rc ? "failure" : "signal");
+	int64_t since_ms = seg_monotonic_ms();
 	enum seg_rc stopped = seg_server_stop(server, rc ? NULL : err);
+	if (!rc && !stopped)
+		seg_log(SEG_LOG_INFO, "stopped", "ms=%lld", (long long)(seg_monotonic_ms() - since_ms));
 	return rc ? rc : stopped;
 }
 

@@ -8,7 +8,12 @@
 #include "producers/encode.h"
 #include "producers/headers.h"
 
-enum { RECORD_MAX = 4 * 1024 * 1024, ID_MAX = 256, DEAD_LETTER_MAX = 1024 * 1024 + 64 * 1024 };
+enum {
+	RECORD_MAX = 4 * 1024 * 1024,
+	ID_MAX = 256,
+	DEAD_LETTER_MAX = 1024 * 1024 + 64 * 1024,
+	DEAD_LETTER_LEAST = 1024
+};
 
 struct seg_kafka_sink {
 	const struct seg_config *config;
@@ -16,7 +21,7 @@ struct seg_kafka_sink {
 	struct seg_encoder *encoders[2]; /* by format */
 	struct seg_buf value;
 	struct seg_sink interface;
-	size_t bytes;
+	size_t bytes, dead_letter_max;
 };
 
 void seg_output_topics(const struct seg_config *config, const char *ret[SEG_TOPIC_OUTS])
@@ -92,7 +97,7 @@ static enum seg_rc sink_dead_letter(void *ctx, const struct seg_dead_letter *let
 {
 	struct seg_kafka_sink *s = ctx;
 	struct seg_dlq_record dead;
-	enum seg_rc rc = seg_dlq_record_init(&dead, letter, DEAD_LETTER_MAX, err);
+	enum seg_rc rc = seg_dlq_record_init(&dead, letter, s->dead_letter_max, err);
 	if (rc)
 		return rc;
 	int32_t partitions = seg_txn_partitions(s->txn, SEG_TOPIC_OUT_DEAD_LETTERS);
@@ -131,6 +136,7 @@ enum seg_rc seg_kafka_sink_new(const struct seg_config *config, struct seg_kafka
 	if (!s)
 		return seg_error_set(err, SEG_NO_MEMORY, "outputs: out of memory");
 	s->config = config;
+	s->dead_letter_max = DEAD_LETTER_MAX;
 	seg_buf_init(&s->value, RECORD_MAX);
 	s->interface = (struct seg_sink){sink_change, sink_dead_letter, sink_segment, sink_alert, sink_internal, s};
 	for (int f = SEG_FORMAT_AVRO; f <= SEG_FORMAT_JSON; f++) {
@@ -162,6 +168,16 @@ void seg_kafka_sink_use(struct seg_kafka_sink *s, struct seg_txn *txn)
 const struct seg_sink *seg_kafka_sink_interface(struct seg_kafka_sink *s)
 {
 	return &s->interface;
+}
+
+bool seg_kafka_sink_cut_letters(struct seg_kafka_sink *s, size_t refused_bytes)
+{
+	size_t most = refused_bytes / 2;
+	if (most < DEAD_LETTER_LEAST)
+		return false;
+	if (most < s->dead_letter_max)
+		s->dead_letter_max = most;
+	return true;
 }
 
 size_t seg_kafka_sink_bytes(struct seg_kafka_sink *s)

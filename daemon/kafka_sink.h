@@ -34,6 +34,10 @@ void seg_kafka_sink_free(struct seg_kafka_sink *s);
 void seg_kafka_sink_use(struct seg_kafka_sink *s, struct seg_txn *txn);
 const struct seg_sink *seg_kafka_sink_interface(struct seg_kafka_sink *s);
 
+/* A broker refused a dead letter of that size: from now on those of more than half of it go without their value. False: it
+ * was so small that this does not help. */
+bool seg_kafka_sink_cut_letters(struct seg_kafka_sink *s, size_t refused_bytes);
+
 /* Bytes handed to the producer since the last call of this function: bounds a commit. */
 size_t seg_kafka_sink_bytes(struct seg_kafka_sink *s);
 

@@ -33,6 +33,8 @@
 	  "Records a recovery still has to read")                                                                      \
 	X(RECOVERY_SECONDS, "segmentd_recovery_seconds_left", GAUGE, "partition", NULL,                                \
 	  "Estimated time that this phase of a recovery still takes; 0: none runs")                                    \
+	X(UNREACHABLE, "segmentd_brokers_unreachable", GAUGE, "worker", NULL,                                          \
+	  "1: no broker answers this worker; else 0")                                                                  \
 	X(STUCK, "segmentd_worker_stuck_seconds", GAUGE, "worker", NULL,                                               \
 	  "Time that a worker's thread has not moved, once it is long; waiting for brokers is no such time")           \
 	X(HITS, "segmentd_cache_hits_total", COUNTER, NULL, NULL, "Customers found in memory")                         \

@@ -42,7 +42,7 @@ static bool lanes_run(const struct seg_worker_status *w)
 		if (w->lanes[i].state != SEG_LANE_RUNNING)
 			return false;
 	}
-	return w->state == SEG_WORKER_RUNNING && w->answered;
+	return w->state == SEG_WORKER_RUNNING && w->answered && !w->unreachable;
 }
 
 static bool is_stopped(const struct all *a, int source)
@@ -304,6 +304,12 @@ void seg_status_refresh(void *ctx)
 	seg_metric_set(seg_meter(s->meters, SEG_METER_CACHE_BYTES), (double)t.cache_bytes);
 	seg_metric_set(seg_meter(s->meters, SEG_METER_STORE_BYTES), (double)t.store_bytes);
 	refresh_fold(s);
+	for (size_t i = 0; i < a.len; i++) {
+		char worker[16];
+		snprintf(worker, sizeof(worker), "%zu", i);
+		seg_metric_set(seg_meter_labelled(s->meters, SEG_METER_UNREACHABLE, worker, NULL),
+			       a.items[i].unreachable);
+	}
 	for (int i = 0; i < SEG_SOURCES; i++) {
 		if (s->config->sources[i].read)
 			seg_metric_set(seg_meter_labelled(s->meters, SEG_METER_SOURCE_STOPPED,

@@ -93,7 +93,7 @@ static enum seg_rc turn(struct seg_worker *w, struct seg_error *err)
 	enum seg_rc rc = seg_model_feed_check(w->inst->feed, err);
 	if (!rc)
 		rc = seg_topic_watch_check(w->inst->topic_watch, err);
-	if (!rc && w->recreate)
+	if (!rc && w->recreate && now.mono_ms >= w->recreate_not_before_ms)
 		rc = seg_worker_recreate(w, err);
 	seg_worker_does(w, SEG_DOING_RECOVER);
 	if (!rc)
@@ -190,7 +190,9 @@ static enum seg_rc finish(struct seg_worker *w, struct seg_error *err)
 			rc = maintain(w, err);
 	}
 	if (!rc)
-		seg_log(SEG_LOG_INFO, "checkpoint_at_stop", "worker=%u whole=%s", w->index, is_whole(w) ? "yes" : "no");
+		seg_log(SEG_LOG_INFO, "checkpoint_at_stop", "worker=%u whole=%s%s", w->index,
+			is_whole(w) ? "yes" : "no",
+			w->recreate ? " why=\"the last commit was not answered: the next start recovers\"" : "");
 	return rc;
 }
 

@@ -47,6 +47,7 @@ struct seg_worker_status {
 	uint64_t events;
 	bool stopped[SEG_SOURCES];  /* sources with too many keys that do not fit: not read any more by this worker */
 	bool answered;		    /* the group has told it its partitions, maybe none */
+	bool unreachable;	    /* no broker answers: it waits */
 	struct seg_quality quality; /* fold: of its model on its sample, every few seconds; else sample is 0 */
 	struct seg_lane_status *lanes;
 	size_t lanes_len;

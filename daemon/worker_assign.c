@@ -8,7 +8,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { GIVE_UP_FACTOR = 6, CLOSE_MS = 5000, QUEUE_FACTOR = 4, STOPPING_WAIT_MS = 8000, WAITS_TOLD_MS = 30000 };
+enum {
+	GIVE_UP_FACTOR = 6,
+	CLOSE_MS = 5000,
+	QUEUE_FACTOR = 4,
+	STOPPING_WAIT_MS = 8000,
+	WAITS_TOLD_MS = 30000,
+	WAITS_UNREADY_MS = 5000
+};
 
 /* Waiting for brokers is not hanging: it gives beats, and is told now and then. */
 static void tell_waiting(struct seg_worker *w, int64_t mono_ms)
@@ -16,6 +23,8 @@ static void tell_waiting(struct seg_worker *w, int64_t mono_ms)
 	seg_beat_again(&w->beat);
 	if (w->waits_since_ms == 0)
 		w->waits_since_ms = w->waits_told_ms = mono_ms;
+	if (mono_ms - w->waits_since_ms >= WAITS_UNREADY_MS)
+		seg_worker_unreachable(w);
 	if (mono_ms - w->waits_told_ms < WAITS_TOLD_MS)
 		return;
 	w->waits_told_ms = mono_ms;

@@ -181,10 +181,27 @@ static enum seg_rc guess(struct commit *c, struct seg_error *err)
 	return SEG_MUTANT(UNKNOWN_IS_COMMIT) ? committed(c, err) : aborted(c, err);
 }
 
+/* Aborted because a record was too large for a broker: the same again would end in the same way, for ever. A dead letter goes
+ * without its value then; anything else stops us. */
+static enum seg_rc refused(struct seg_worker *w, enum seg_rc outcome, const struct seg_error *err)
+{
+	uint32_t topic = 0;
+	size_t bytes = seg_txn_refused(w->txn, &topic);
+	if (bytes == 0)
+		return outcome;
+	if (topic != SEG_TOPIC_OUT_DEAD_LETTERS || !seg_kafka_sink_cut_letters(w->sink, bytes))
+		return SEG_LIMIT;
+	seg_log(SEG_LOG_WARN, "dead_letters_cut", "worker=%u larger_than=%zu error=\"%s\"", w->index, bytes / 2,
+		err->text);
+	return SEG_ABORT;
+}
+
 /* What became of the transaction, and what to do about it. */
 static enum seg_rc conclude(struct commit *c, enum seg_rc outcome, struct seg_error *err)
 {
 	struct seg_worker *w = c->w;
+	if (outcome == SEG_ABORT || outcome == SEG_LIMIT)
+		outcome = refused(w, outcome, err);
 	switch (outcome) {
 	case SEG_OK: {
 		count(w, "committed");

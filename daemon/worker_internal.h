@@ -81,6 +81,7 @@ struct seg_worker {
 	struct seg_error failed; /* in a callback */
 	bool answered;		 /* by the group: the assignment is known, maybe empty */
 	bool recreate;		 /* outcome unknown or fenced: the producer is to be made anew */
+	int64_t recreate_not_before_ms;
 
 	int64_t looked_mono_ms; /* status last made */
 	int64_t tidied_mono_ms; /* parked stores last looked at */
@@ -177,6 +178,8 @@ enum seg_rc seg_worker_txn_failed(struct seg_worker *w, enum seg_rc outcome, str
 bool seg_worker_commit_is_due(const struct seg_worker *w, const struct seg_now *now);
 
 /* worker_status.c */
+/* Until the next look it is said to wait for brokers that do not answer. */
+void seg_worker_unreachable(struct seg_worker *w);
 void seg_worker_look(struct seg_worker *w, const struct seg_now *now, bool always);
 
 #endif

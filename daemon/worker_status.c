@@ -179,6 +179,7 @@ void seg_worker_look(struct seg_worker *w, const struct seg_now *now, bool alway
 	w->status.events = w->records;
 	w->status.fold = w->fold != NULL;
 	w->status.answered = w->answered;
+	w->status.unreachable = w->input && seg_kafka_input_is_down(w->input);
 	for (int s = 0; s < SEG_SOURCES; s++)
 		w->status.stopped[s] = w->mismatch[s].stopped;
 	w->has_fold_status = w->has_fold_status && w->fold;
@@ -188,6 +189,13 @@ void seg_worker_look(struct seg_worker *w, const struct seg_now *now, bool alway
 	w->status.store_bytes = sums.store_bytes;
 	w->status.cycles = sums.cycles;
 	memcpy(w->status.dead_letters, w->dead_letters, sizeof(w->dead_letters));
+	pthread_mutex_unlock(&w->lock);
+}
+
+void seg_worker_unreachable(struct seg_worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->status.unreachable = true;
 	pthread_mutex_unlock(&w->lock);
 }
 

@@ -47,6 +47,10 @@ static void delivered_cb(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaq
 	if (m->len + m->key_len < t->too_large_bytes)
 		return;
 	t->too_large_bytes = m->len + m->key_len + 1;
+	for (size_t i = 0; i < t->topics_len; i++) {
+		if (t->topics[i].rkt == m->rkt)
+			t->too_large_topic = (uint32_t)i;
+	}
 	key_text(m->key, m->key_len, key, sizeof key);
 	snprintf(t->too_large, sizeof t->too_large,
 		 "%s[%d]: a broker refused the record with key \"%s\" (key %zu, value %zu bytes): raise the topic's "
@@ -512,6 +516,14 @@ enum seg_rc seg_txn_abort(struct seg_txn *t, struct seg_error *err)
 	if (rc || !t->open)
 		return rc;
 	return txn_run(t, JOB_ABORT, err);
+}
+
+size_t seg_txn_refused(const struct seg_txn *t, uint32_t *ret_topic)
+{
+	if (t->open || !t->too_large_bytes)
+		return 0;
+	*ret_topic = t->too_large_topic;
+	return t->too_large_bytes;
 }
 
 int64_t seg_txn_busy_since_ms(const struct seg_txn *t)

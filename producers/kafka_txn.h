@@ -95,6 +95,12 @@ int64_t seg_txn_offset(const struct seg_txn *t, uint32_t ticket);
 /* SEG_OK when nothing was open; SEG_ABORT when it is aborted (as from the others); SEG_RECREATE. */
 SEG_MUST_CHECK enum seg_rc seg_txn_abort(struct seg_txn *t, struct seg_error *err);
 
+/*
+ * Key and value bytes, and topic, of the largest record that a broker refused for its size in the transaction that was
+ * last; 0: none was. From SEG_ABORT or SEG_LIMIT until the next produce: trying the same again would end in the same way.
+ */
+size_t seg_txn_refused(const struct seg_txn *t, uint32_t *ret_topic);
+
 /* When the call into librdkafka that is under way began (monotonic clock); 0: none is. Any thread. */
 int64_t seg_txn_busy_since_ms(const struct seg_txn *t);
 

@@ -40,6 +40,7 @@ struct seg_txn {
 	uint32_t tickets_len, tickets_cap;
 	size_t failed;		/* records that were not delivered */
 	size_t too_large_bytes; /* largest that a broker refused for its size; 0: none */
+	uint32_t too_large_topic;
 	char too_large[400];
 
 	_Atomic int64_t busy_since_ms;
