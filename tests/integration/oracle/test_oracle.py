@@ -43,8 +43,8 @@ class OracleTest(unittest.TestCase):
     def setUp(self):
         self.world = copy.deepcopy(self.honest)
 
-    def finds(self, kind, part):
-        findings = checks.check(self.world)
+    def finds(self, kind, part, which=checks.CHECKS):
+        findings = checks.check(self.world, which)
         self.assertTrue(any(f.kind == kind and part in f"{f.where} {f.text}" for f in findings),
                         f"no \"{kind}\" with \"{part}\" in:\n" + "\n".join(map(str, findings[:30])))
 
@@ -247,6 +247,24 @@ class OracleTest(unittest.TestCase):
         row = self.row()
         row["contribution"]["evaluated_at_ms"] -= 1
         self.finds("diverged", "changelog: (")
+
+    # a store that a crash has left
+    def test_store_ahead_of_kafka(self):
+        self.assertEqual(checks.check(self.world, checks.CRASH_CHECKS), [])
+        row = next(r for r in self.world.dump if r["features"]["frequency"] > 0
+                   and not self.world.recount.customers[r["customer_id"]].erased)
+        self.world = copy.deepcopy(self.honest)
+        row = next(r for r in self.world.dump if r["customer_id"] == row["customer_id"])
+        row["features"]["frequency"] += 1
+        self.finds("leaked", "in the store", checks.CRASH_CHECKS)
+        row["features"]["frequency"] -= 1
+        row["change_number"] += 1
+        self.finds("leaked", "is in the store", checks.CRASH_CHECKS)
+
+    def test_group_ahead_of_the_newest_cut(self):
+        offset, _ = self.world.group["web", 0]
+        self.world.group["web", 0] = (offset, "seq=999")
+        self.finds("diverged", "the newest cut", checks.CRASH_CHECKS)
 
     # erasures
     def erasures(self):

@@ -33,10 +33,10 @@ def report(world, findings):
     return lines + ["oracle: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))]
 
 
-def run(brokers, app, binary, data_dir, source_dir, **cleaning):
+def run(brokers, app, binary, data_dir, source_dir, which=checks.CHECKS, **cleaning):
     """Collects and checks; prints the report. Returns (world, findings). cleaning: as collect.collect()."""
     world = collect.collect(brokers, app, binary, data_dir, source_dir, **cleaning)
-    findings = checks.check(world)
+    findings = checks.check(world, which)
     print("\n".join(report(world, findings)), flush=True)
     return world, findings
 
