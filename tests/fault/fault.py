@@ -221,7 +221,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1, help="of all random choices [1]")
     parser.add_argument("--kafka", choices=KAFKAS, help="on this version only")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="N times as many runs, each with its own seed")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="runs beside each other [2]")
+    parser.add_argument("--jobs", type=int, default=3, metavar="N", help="runs beside each other [3]")
     parser.add_argument("--json", metavar="FILE", help="a line of JSON for each run")
     parser.add_argument("--keep", action="store_true", help="leave folders and brokers' logs behind")
     parser.add_argument("--write-doc", action="store_true", help="put the table into docs/faults.md")
@@ -251,15 +251,24 @@ def binary_of(args):
     return binary
 
 
+def print_list(faults):
+    print("fault  runs on each Kafka, in make test")
+    total = collections.Counter()
+    for fault in faults:
+        counts = {**{kafka: fault.runs_on(kafka, False) for kafka in fault.kafkas}, "short": fault.short_runs}
+        total.update(counts)
+        print(f"{fault.name:>5}  " + "  ".join(f"{counts.get(name, 0) or '':>3}" for name in (*KAFKAS, "short")) +
+              f"  {fault.title}")
+    print("  all  " + "  ".join(f"{total[name]:>3}" for name in (*KAFKAS, "short")))
+
+
 def main():
     args = arguments()
     if args.work:
         return work(args)
     faults = scenario.chosen(scenario.load(), args.only)
     if args.list:
-        for fault in faults:
-            print(f"{fault.name:>4}  {fault.runs:3} runs  {fault.title}")
-        return None
+        return print_list(faults)
     binary = binary_of(args)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 COLUMNS = ("fault", "Kafka", "runs", "events", "lost", "doubled", "leaked", "diverged", "recovery s", "worst", "missed", "failed")
-BEGIN, END = "<!-- table: make fault FAULT_ARGS=--write-doc -->", "<!-- end of table -->"
+BEGIN, END = "<!-- faults begin -->", "<!-- faults end -->"
 
 
 @dataclasses.dataclass
