@@ -40,7 +40,10 @@ bench-recovery: deps-test build  ## what a start costs after kill -9, and a rebu
 fault: deps-test  ## every fault on real brokers, judged by the oracle, as a table; under an hour (FAULT_ARGS)
 	@tests/support/test-deps.sh fault
 	@tests/support/build.sh fault
-	@SEG_BUILD_DIR=build/fault "$(SEG_CACHE)/venv/bin/python3" tests/fault/fault.py $(FAULT_ARGS)
+	@SEG_BUILD_DIR=build/fault "$(SEG_CACHE)/venv/bin/python3" tests/fault/fault.py $(FAULT_ARGS); faults=$$?; \
+	case "$(FAULT_ARGS)" in *--only*|*--list*|*--kafka*|*--help*) exit $$faults ;; esac; \
+	SEG_BUILD_DIR=build/fault "$(SEG_CACHE)/venv/bin/python3" tests/fault/seeded_bugs.py \
+		$(filter --write-doc,$(FAULT_ARGS)) && exit $$faults
 
 fuzz: deps-test  ## each fuzz target for FUZZ_SECONDS (60)
 	@tests/support/fuzz.sh $(FUZZ_SECONDS)
