@@ -65,7 +65,11 @@ static bool may_be_spurious(const struct seg_kafka_input *in, rd_kafka_resp_err_
 static void take_fatal(struct seg_kafka_input *in, rd_kafka_resp_err_t e, const char *text)
 {
 	if (!may_be_spurious(in, e)) {
-		remember(in, SEG_FATAL, text);
+		remember(in, SEG_FATAL,
+			 e == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID
+				 ? "another process has joined the group with the same `instance`: this one ends. Give each "
+				   "running process an `instance` of its own"
+				 : text);
 		return;
 	}
 	if (!in->reopen)

@@ -92,10 +92,13 @@ static enum seg_rc look_at_outputs(struct seg_instance *inst, struct seg_admin *
 		if (rc)
 			return rc;
 		if (by_partition[t] && info.partitions != inst->partitions)
-			return seg_error_set(err, SEG_INVALID,
-					     "topic %s has %" PRId32 " partitions and the inputs %" PRId32
-					     ": they must be equal",
-					     names[t], info.partitions, inst->partitions);
+			return seg_error_set(
+				err, SEG_INVALID,
+				"topic %s has %" PRId32 " partitions and the inputs %" PRId32
+				": they must be equal. If partitions were added to the inputs: give the "
+				"application a new name (`app`) to begin anew, or let the producers write to "
+				"new topics of the old number",
+				names[t], info.partitions, inst->partitions);
 	}
 	return SEG_OK;
 }
@@ -245,13 +248,18 @@ static void fill_identity(const struct seg_instance *inst, const char *transacti
 	snprintf(ret->instance, sizeof(ret->instance), "%s", inst->config->instance);
 }
 
+size_t seg_instance_profile_bytes(const struct seg_instance *inst)
+{
+	return (size_t)(inst->config->memory.total_bytes / 100 * PROFILES_SHARE);
+}
+
 static enum seg_rc open_shard(struct seg_instance *inst, int32_t partition, const char *transactional_id,
 			      struct seg_shard **ret, struct seg_error *err)
 {
 	char dir[4096];
 	if (!seg_config_store_path(inst->config, partition, dir, sizeof(dir)))
 		return seg_error_set(err, SEG_INVALID, "data_dir: the path is too long");
-	int64_t memory = inst->config->memory.total_bytes / 100 * PROFILES_SHARE / inst->partitions;
+	int64_t memory = (int64_t)seg_instance_profile_bytes(inst) / inst->partitions;
 	struct seg_shard_options options = {
 		.config = inst->config,
 		.sums_interval_ms = 1000,

@@ -43,7 +43,7 @@ struct seg_instance {
 	int32_t partitions;	   /* of every input */
 	int session_timeout_ms;	   /* of the workers in their group; 0: as configured */
 	char cluster_id[128];
-	int64_t tombstone_retention_ms; /* a store may be so old */
+	int64_t tombstone_retention_ms;	    /* a store may be so old */
 	const char *topics[SEG_SOURCES];    /* input topics by source, borrowed from config */
 	atomic_llong *reached[SEG_SOURCES]; /* [partitions]: committed positions of ours; 0: not ours just now */
 
@@ -68,6 +68,9 @@ enum { SEG_STOP_COMMITS_MS = 20000, SEG_STOP_WORKERS_MS = 25000, SEG_STOP_MS = 2
 void seg_instance_stop_asked(struct seg_instance *inst);
 /* Milliseconds until `after_ms` after the stop was asked for, at least 1; `most_ms` if that is less or none was asked for. */
 int seg_instance_time_left(struct seg_instance *inst, int after_ms, int most_ms);
+
+/* Memory for profiles, of all partitions together. */
+size_t seg_instance_profile_bytes(const struct seg_instance *inst);
 
 /* The partition's shard, parked or newly opened, for a worker whose transactional id is given. SEG_RETRY: another worker
  * has it still (the group took the partition from it and it does not know yet), or it is just being closed. */

@@ -10,6 +10,7 @@
 
 enum {
 	GIVE_UP_FACTOR = 6,
+	RIVAL_MS = 3500,
 	CLOSE_MS = 5000,
 	QUEUE_FACTOR = 4,
 	STOPPING_WAIT_MS = 8000,
@@ -193,6 +194,10 @@ void seg_worker_drop_lanes(struct seg_worker *w)
 	}
 }
 
+/*
+ * Who is fenced makes the producer anew, which fences the other one: two processes with the same id would go on so for ever.
+ * The group says which of them is to end, but by a heartbeat only, so a second time comes after the next one.
+ */
 enum seg_rc seg_worker_recreate(struct seg_worker *w, struct seg_error *err)
 {
 	w->recreate = false;
@@ -228,6 +233,7 @@ enum seg_rc seg_worker_recreate(struct seg_worker *w, struct seg_error *err)
 		seg_log(SEG_LOG_WARN, "producer_close", "worker=%u the Kafka client did not close", w->index);
 	w->txn = NULL;
 	rc = seg_worker_open_txn(w, err);
+	w->recreate_not_before_ms = seg_monotonic_ms() + RIVAL_MS;
 	if (!rc)
 		seg_worker_move(w, SEG_WORKER_RUNNING);
 	return rc;

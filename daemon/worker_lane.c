@@ -186,6 +186,21 @@ static enum seg_rc begin_changelog(struct seg_worker *w, struct seg_lane *lane, 
 	return rc;
 }
 
+/* What is read again cannot be evicted before it has been checkpointed, so lanes begin one after the other when those under
+ * way hold more than the worker's share. */
+static bool memory_is_short(const struct seg_worker *w)
+{
+	size_t bytes = 0, share = seg_instance_profile_bytes(w->inst) / (size_t)w->config->workers;
+	for (int32_t p = 0; p < w->inst->partitions; p++) {
+		if (!seg_lane_may(w->lanes[p], SEG_MAY_HOLD))
+			continue;
+		struct seg_part_numbers n;
+		seg_part_numbers(seg_shard_part(w->lanes[p]->shard), &n);
+		bytes += n.memory_bytes;
+	}
+	return bytes > share && seg_worker_is_reading(w);
+}
+
 static enum seg_rc step_new(struct seg_worker *w, struct seg_lane *lane, struct seg_error *err)
 {
 	int64_t mono = seg_monotonic_ms();
@@ -210,6 +225,14 @@ static enum seg_rc step_new(struct seg_worker *w, struct seg_lane *lane, struct 
 		seg_log(SEG_LOG_INFO, "partition_back", "partition=%" PRId32 " seq=%" PRIu64, lane->partition,
 			facts.group.seq);
 		seg_lane_move(w, lane, SEG_LANE_MODEL);
+		return SEG_OK;
+	}
+	if (memory_is_short(w)) {
+		if (mono - lane->reported_mono_ms >= REPORT_MS) {
+			lane->reported_mono_ms = mono;
+			seg_log(SEG_LOG_INFO, "recovery_waits",
+				"partition=%" PRId32 " for=\"memory: others recover first\"", lane->partition);
+		}
 		return SEG_OK;
 	}
 	return begin_changelog(w, lane, &facts, err);
