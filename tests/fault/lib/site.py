@@ -236,7 +236,8 @@ class Site:
     def probe(self):
         """A consumer that is in no group, for watermarks and such."""
         if not self._probe:
-            self._probe = Consumer({"bootstrap.servers": self.brokers, "group.id": f"{self.app}-probe"})
+            self._probe = Consumer({"bootstrap.servers": self.brokers, "group.id": f"{self.app}-probe",
+                                    "isolation.level": "read_uncommitted"})
         return self._probe
 
     def places(self):
@@ -256,7 +257,7 @@ class Site:
     def lag(self, ends=None):
         """Input records that are not committed."""
         ends, positions = ends or self.ends(), self.positions()
-        return sum(high - max(low, positions[place]) for place, (low, high) in ends.items())
+        return sum(max(0, high - max(low, positions[place])) for place, (low, high) in ends.items())
 
     # ---- what a run is made of ----
 
