@@ -27,8 +27,6 @@ from lib import scenario, table  # noqa: E402
 from lib.cluster import Cluster, Key  # noqa: E402
 
 KAFKAS = ("3.9", "4.1")
-# A run is given up after this; each scenario has time-outs of its own.
-RUN_S = 600
 
 
 # ---- one process does some runs of one fault ----
@@ -120,6 +118,8 @@ class Suite:
         self.rows, self.chunks = {}, collections.deque()
         for fault in faults:
             self.plan(fault)
+        # Those that measure come last; one set of brokers after the other; long runs first, beside which others go on.
+        self.chunks = collections.deque(sorted(self.chunks, key=lambda c: (c.fault.alone, c.kafka, -c.fault.limit_s)))
         self.clusters, self.busy, self.selector = {}, {}, selectors.DefaultSelector()
         self.log = (pathlib.Path(args.logs) / "fault.log").open("w", encoding="utf-8")
         self.json = open(args.json, "w", encoding="utf-8") if args.json else None
@@ -128,7 +128,7 @@ class Suite:
         for kafka in fault.kafkas:
             if self.args.kafka and kafka != self.args.kafka:
                 continue
-            count = fault.runs_on(kafka, self.args.short) * self.args.repeat
+            count = min(fault.runs_on(kafka, self.args.short), self.args.runs) * self.args.repeat
             if not count:
                 continue
             self.rows[fault.name, kafka] = table.Row(fault, kafka, count)
@@ -165,7 +165,7 @@ class Suite:
                    self.args.build_dir, "--folder", self.folder, "--logs", self.args.logs] + ["--keep"] * self.args.keep + ["--short"] * self.args.short
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.selector.register(process.stdout, selectors.EVENT_READ)
-        self.busy[process.stdout] = (chunk, process, time.monotonic() + RUN_S * len(chunk.runs))
+        self.busy[process.stdout] = (chunk, process, time.monotonic() + chunk.fault.limit_s * len(chunk.runs))
 
     def run(self):
         while self.chunks or self.busy:
@@ -175,7 +175,7 @@ class Suite:
                 self.read(key.fileobj)
             for chunk, process, until in list(self.busy.values()):
                 if time.monotonic() > until:
-                    print(f"fault {chunk.fault.name}: given up after {RUN_S} s a run", flush=True)
+                    print(f"fault {chunk.fault.name}: given up after {chunk.fault.limit_s} s a run", flush=True)
                     process.kill()
         return list(self.rows.values())
 
@@ -221,6 +221,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1, help="of all random choices [1]")
     parser.add_argument("--kafka", choices=KAFKAS, help="on this version only")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="N times as many runs, each with its own seed")
+    parser.add_argument("--runs", type=int, default=sys.maxsize, metavar="N", help="at most N runs of each")
     parser.add_argument("--jobs", type=int, default=3, metavar="N", help="runs beside each other [3]")
     parser.add_argument("--json", metavar="FILE", help="a line of JSON for each run")
     parser.add_argument("--keep", action="store_true", help="leave folders and brokers' logs behind")

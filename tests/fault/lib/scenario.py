@@ -34,6 +34,7 @@ class Fault:
     private: bool       # brokers of its own, which it may stop and kill; else shared with other faults
     alone: bool         # no other run beside it: it measures, or needs the machine
     front: bool         # brokers advertise ports of a proxy, too (site.cluster.front_ports); implies private
+    limit_s: int        # a run that takes longer is given up
     properties: tuple   # further server.properties, as sorted pairs
 
     @property
@@ -50,11 +51,12 @@ _faults = {}
 
 
 def fault(number, title, part="", runs=1, short_runs=0, other_runs=None, brokers=1, kafkas=("3.9",), private=False,
-          alone=False, front=False, properties=None):
+          alone=False, front=False, limit_s=600, properties=None):
     """See Fault. other_runs: runs on the second and further versions of kafkas; None: as many as on the first."""
     def add(function):
         one = Fault(number, part, title, function, runs, runs if other_runs is None else other_runs, short_runs, brokers,
-                    tuple(kafkas), private or front, alone, front, tuple(sorted((properties or {}).items())))
+                    tuple(kafkas), private or front, alone, front, limit_s,
+                    tuple(sorted((properties or {}).items())))
         if one.name in _faults:
             raise ValueError(f"fault {one.name} is there twice")
         _faults[one.name] = one

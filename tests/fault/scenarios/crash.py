@@ -120,14 +120,14 @@ def kill_with_lag(site, instance):
     return False
 
 
-@fault(8, "kill -9 at random moments, 200 times", runs=1, short_runs=1, kafkas=BOTH)
+@fault(8, "kill -9 at random moments, 200 times", runs=1, short_runs=1, kafkas=BOTH, limit_s=2400)
 def random_moments(site, dice):
     """One stream and one application through all of it. A kill counts only if there was something left to commit. Some
     come while it starts and recovers, the others after its first commit."""
     site.setup(settings=EXPIRY)
     left, events, chunk = (12 if site.short else 200), 60000, 1500
     site.warm(events=events, upto=3000, stream={"customers": 1500, "erase_share": .01}).kill()
-    sent, feeder, until = 3000, None, time.monotonic() + (120 if site.short else 1500)
+    sent, feeder, until = 3000, None, time.monotonic() + (300 if site.short else 2000)
     while left:
         if time.monotonic() > until or sent > events - chunk:
             raise FaultMissed(f"{left} kills are still to come")
