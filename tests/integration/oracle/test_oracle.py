@@ -393,6 +393,10 @@ class OracleTest(unittest.TestCase):
         self.world.sums_log.append(next(r for r in self.world.sums_log if r[1] == "sums/0"))
         self.finds("doubled", "sequence")
 
+    def test_sample_of_who_is_gone(self):
+        self.world.sums["sample/gone"] = b"a profile"
+        self.finds("leaked", "the sample record is")
+
     def test_customers_of_the_close_differ(self):
         self.world.dump.pop()
         self.finds("diverged", "closed with")

@@ -334,7 +334,7 @@ def check_dead_letters(world):
 CHECKS = (check_offsets, check_profiles, check_changelog_profiles, check_changes, log_checks.check_decisions,
           log_checks.check_stored_contributions, log_checks.check_transactions, log_checks.check_logged_profiles,
           log_checks.check_erasures, explain.check_explained, explain.check_contributions, check_dead_letters,
-          sum_checks.check_sums, sum_checks.check_sums_told)
+          sum_checks.check_sums, sum_checks.check_sums_told, sum_checks.check_samples)
 # What can be asked in the middle of things, after a kill: Kafka as it stands, and a store that may lag but not be ahead.
 CRASH_CHECKS = (check_cuts_alone, log_checks.check_transactions, log_checks.check_logged_profiles, explain.check_explained,
                 log_checks.check_store_not_ahead)

@@ -50,6 +50,14 @@ def check_sums(world):
             yield Finding("diverged", f"sums/{place[0]}/{place[1]}", f"{got}, recount: {wanted.get(place, {})}"[:400])
 
 
+def check_samples(world):
+    """Nobody's profile stays in the sample when the customer is gone."""
+    for key, value in world.sums.items():
+        who = key.removeprefix("sample/")
+        if who != key and value is not None and world.history.knows(who) and who not in world.living:
+            yield Finding("leaked", f"{world.app}-model-sums {key}", f"{who} is not there any more, the sample record is")
+
+
 def checkpointed(world, partition):
     """{sequence of a cut: how many living customers have a contribution in the changelog's profiles up to there}: after a
     crash these stand."""
