@@ -227,6 +227,8 @@ class Kafka:
     """`properties` are added to server.properties. `keep`: the folder outlives the brokers (for looking at their logs).
     `front_ports`: one for each node, see above; node.front_target is where the proxy has to connect to."""
 
+    cluster_id = CLUSTER_ID  # set another one before entering, for a cluster that must not be taken for this one
+
     def __init__(self, properties=None, keep=False, start_timeout=90, version="3.9", nodes=1, front_ports=None, heap_mb=None):
         self.version = version
         self.libs = libs_of(version)
@@ -326,7 +328,7 @@ class Kafka:
 
     def _format(self):
         all_of_them = [(node, subprocess.Popen(
-            self.java(node.folder, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c",
+            self.java(node.folder, "kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c",
                       f"{node.folder}/server.properties"),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=die_with_parent)) for node in self.nodes]
         for node, process in all_of_them:
