@@ -15,7 +15,15 @@
 #include "base/log.h"
 #include "base/mutant.h"
 
-enum { ASK_MS = 3000, AGAIN_MS = 200, TAKE_AGAIN_MS = 50, BATCH = 1000, REPORT_MS = 5000, CLOSE_MS = 5000 };
+enum {
+	ASK_MS = 3000,
+	AGAIN_MS = 200,
+	TAKE_AGAIN_MS = 50,
+	BATCH = 1000,
+	REPORT_MS = 5000,
+	WAITS_MS = 30000,
+	CLOSE_MS = 5000
+};
 
 static bool reads(const struct seg_worker *w, int source)
 {
@@ -216,7 +224,12 @@ static enum seg_rc step_new(struct seg_worker *w, struct seg_lane *lane, struct 
 	if (!rc)
 		rc = ask_logs(w, lane, &facts, err);
 	if (rc == SEG_RETRY) {
-		seg_log(SEG_LOG_INFO, "recovery_waits", "partition=%" PRId32 " for=\"%s\"", lane->partition, err->text);
+		/* At once, and then now and then: an outage may last. */
+		if (lane->reported_mono_ms == lane->phase_mono_ms || mono - lane->reported_mono_ms >= WAITS_MS) {
+			lane->reported_mono_ms = mono;
+			seg_log(SEG_LOG_INFO, "recovery_waits", "partition=%" PRId32 " for=\"%s\"", lane->partition,
+				err->text);
+		}
 		return SEG_OK;
 	}
 	if (rc)
@@ -243,8 +256,9 @@ static enum seg_rc step_new(struct seg_worker *w, struct seg_lane *lane, struct 
 static enum seg_rc recovered(struct seg_worker *w, struct seg_lane *lane, struct seg_error *err)
 {
 	int64_t mono = seg_monotonic_ms(), took_ms = mono - lane->phase_mono_ms;
-	if (took_ms > 500 && lane->reread > 1000)
-		seg_shard_set_reread_rate(lane->shard, (double)lane->reread * 1000.0 / (double)took_ms);
+	/* A rebuild is not what recovery.target is about. */
+	bool rebuilt = seg_part_is_rebuilding(seg_shard_part(lane->shard));
+	seg_shard_reread(lane->shard, lane->reread, rebuilt ? took_ms : mono - lane->began_mono_ms);
 	enum seg_rc rc = seg_part_recovered(seg_shard_part(lane->shard), err);
 	if (rc)
 		return rc;
@@ -255,9 +269,9 @@ static enum seg_rc recovered(struct seg_worker *w, struct seg_lane *lane, struct
 	seg_part_numbers(seg_shard_part(lane->shard), &n);
 	seg_log(SEG_LOG_INFO, "recovered",
 		"partition=%" PRId32 " seq=%" PRIu64 " customers=%" PRIu64 " reread=%" PRIu64 " ms=%" PRId64
-		" changelog_ms=%" PRId64 " inputs_ms=%" PRId64,
+		" changelog_ms=%" PRId64 " inputs_ms=%" PRId64 " events_per_s=%.0f",
 		lane->partition, n.seq, n.customers, lane->reread, mono - lane->began_mono_ms,
-		lane->phase_mono_ms - lane->began_mono_ms, took_ms);
+		lane->phase_mono_ms - lane->began_mono_ms, took_ms, seg_shard_reread_rate(lane->shard));
 	lane->first_commit = true;
 	seg_lane_move(w, lane, SEG_LANE_MODEL);
 	return SEG_OK;
