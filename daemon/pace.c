@@ -4,6 +4,25 @@
  * over a few commits. */
 static const double SHARE_OF_TARGET = 0.4, LEAST_SHARE = 0.02;
 
+static const double ONE_PARTITION = 50000, ALL_PARTITIONS = 200000;
+
+double seg_pace_guess(int32_t partitions)
+{
+	double share = ALL_PARTITIONS / (partitions > 0 ? partitions : 1);
+	return share < ONE_PARTITION ? share : ONE_PARTITION;
+}
+
+/* Of the target, for which the rate that was counts as measured. */
+static const double SHARE_OF_BEFORE = 0.25;
+
+void seg_pace_measured(struct seg_pace *pace, uint64_t events, int64_t took_ms)
+{
+	double before_s = SHARE_OF_BEFORE * (double)pace->target_ms / 1000.0, took_s = (double)took_ms / 1000.0;
+	if (events == 0 || took_ms <= 0 || before_s <= 0)
+		return;
+	pace->reread_per_second = (pace->reread_per_second * before_s + (double)events) / (before_s + took_s);
+}
+
 double seg_pace_progress(const struct seg_pace *pace, uint64_t behind, uint64_t events, int64_t elapsed_ms)
 {
 	double target = pace->reread_per_second * ((double)pace->target_ms / 1000.0);

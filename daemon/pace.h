@@ -15,6 +15,14 @@ struct seg_pace {
 	int64_t target_ms, max_interval_ms;
 };
 
+/* Before a recovery has been measured: what one partition is taken to re-read in a second, of so many side by side. On the
+ * low side: too high a guess makes the first recovery late, too low a one only checkpoints more often. */
+double seg_pace_guess(int32_t partitions);
+
+/* A recovery re-read so many events in that time, reading the changelog included: the rate becomes what it was and what was
+ * measured, weighed by time, so that a short recovery, which is mostly waiting, says little, and a long one nearly all. */
+void seg_pace_measured(struct seg_pace *pace, uint64_t events, int64_t took_ms);
+
 /* Share of the running cycle that should be done by now, 0 to 1, from the events read and the time since it began; behind:
  * events between replay_from and its begin. */
 double seg_pace_progress(const struct seg_pace *pace, uint64_t behind, uint64_t events, int64_t elapsed_ms);

@@ -27,7 +27,6 @@ const size_t seg_stages_len = sizeof(seg_stages) / sizeof(seg_stages[0]);
 
 enum {
 	DEFAULT_SCAN_BUDGET = 5000,
-	DEFAULT_REREAD_RATE = 50000,
 	RECOUNT_BATCH = 4096,
 	PROFILES_MOST = 50000, /* in one transaction, however much is left: it must not take its time-out */
 	KEY_MAX = 4096,
@@ -52,7 +51,7 @@ static void init_rules(struct seg_shard *shard)
 	};
 	double rate = shard->options.reread_per_second;
 	shard->pace = (struct seg_pace){
-		.reread_per_second = rate > 0 ? rate : DEFAULT_REREAD_RATE,
+		.reread_per_second = rate > 0 ? rate : seg_pace_guess(shard->options.partitions),
 		.target_ms = c->recovery.target_ms,
 		.max_interval_ms = c->checkpoint.max_interval_ms,
 	};
@@ -169,10 +168,14 @@ void seg_shard_counts(const struct seg_shard *shard, struct seg_shard_counts *re
 	ret->below_window = n.below_window;
 }
 
-void seg_shard_set_reread_rate(struct seg_shard *shard, double events_per_second)
+void seg_shard_reread(struct seg_shard *shard, uint64_t events, int64_t took_ms)
 {
-	if (events_per_second > 0)
-		shard->pace.reread_per_second = events_per_second;
+	seg_pace_measured(&shard->pace, events, took_ms);
+}
+
+double seg_shard_reread_rate(const struct seg_shard *shard)
+{
+	return shard->pace.reread_per_second;
 }
 
 /* What did not come to be: its records come again. */

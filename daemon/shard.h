@@ -49,7 +49,7 @@ struct seg_shard_options {
 	int32_t partitions;		 /* of the inputs, for a first guess at the sample's bound; 0: 1 */
 	size_t scan_budget;		 /* customers looked at by one prepare; 0: 5,000 */
 	int64_t sums_interval_ms;	 /* least monotonic time between two publications of sums */
-	double reread_per_second;	 /* until it is measured; 0: 50,000 */
+	double reread_per_second;	 /* until it is measured; 0: a guess */
 	seg_evaluate_fn evaluate;	 /* NULL: seg_evaluate */
 };
 
@@ -64,8 +64,9 @@ int32_t seg_shard_partition(const struct seg_shard *shard);
 void seg_shard_started(struct seg_shard *shard, const struct seg_now *now);
 /* Memory of the part was dropped: sums, queues and marks too. seg_part_recover() and seg_shard_started() come next. */
 void seg_shard_drop(struct seg_shard *shard);
-/* Measured by a recovery; paces the checkpoint cycles. */
-void seg_shard_set_reread_rate(struct seg_shard *shard, double events_per_second);
+/* A recovery was measured (seg_pace_measured); the rate paces the checkpoint cycles. */
+void seg_shard_reread(struct seg_shard *shard, uint64_t events, int64_t took_ms);
+double seg_shard_reread_rate(const struct seg_shard *shard); /* events a second */
 
 /* An accepted record. Erase records take the customer out. *ret (may be NULL): what became of it. */
 enum seg_rc seg_shard_event(struct seg_shard *shard, const struct seg_event *e, int64_t offset, int64_t wall_ms,
