@@ -28,11 +28,14 @@ static void print_offsets(const char *name, const int64_t offsets[SEG_SOURCES])
 
 static enum seg_rc print_stats(struct seg_state_store *at, void *ctx, struct seg_error *err)
 {
-	uint64_t profiles;
+	uint64_t profiles = 0;
 	(void)ctx;
-	enum seg_rc rc = seg_state_count(at, &profiles, err);
-	if (rc)
+	enum seg_rc rc = at->store ? seg_state_count(at, &profiles, err)
+				   : seg_error_set(err, SEG_CORRUPT, "%s", at->damaged.text);
+	if (rc) {
+		fprintf(stderr, "partition %" PRId32 ": %s\n", at->partition, err->text);
 		return rc;
+	}
 	printf("{\"app\":\"%s\",\"partition\":%" PRId32 ",\"profiles\":%" PRIu64 ",\"bytes\":%" PRIu64
 	       ",\"whole\":%s,\"cut\":",
 	       at->about.app, at->partition, profiles, seg_store_bytes(at->store), at->whole ? "true" : "false");
@@ -170,6 +173,10 @@ static enum seg_rc print_dump(struct seg_state_store *at, void *ctx, struct seg_
 {
 	struct dump d = {.at = at};
 	(void)ctx;
+	if (!at->store) {
+		fprintf(stderr, "segmentd state: partition %" PRId32 ": %s\n", at->partition, at->damaged.text);
+		return seg_error_set(err, SEG_CORRUPT, "%s", at->damaged.text);
+	}
 	if (!at->whole)
 		fprintf(stderr,
 			"segmentd state: partition %" PRId32
@@ -177,6 +184,9 @@ static enum seg_rc print_dump(struct seg_state_store *at, void *ctx, struct seg_
 			"than the newest commit\n",
 			at->partition);
 	enum seg_rc rc = seg_state_each(at, dump_profile, &d, err);
+	if (rc == SEG_CORRUPT)
+		fprintf(stderr, "segmentd state: partition %" PRId32 ": nothing of it is dumped: %s\n", at->partition,
+			err->text);
 	if (d.len > 0)
 		qsort(d.lines, d.len, sizeof(*d.lines), by_id);
 	for (size_t i = 0; i < d.len; i++) {

@@ -80,10 +80,17 @@ static enum seg_rc visit(struct seg_store_env *env, const char *dir, struct seg_
 	char path[PATH_BYTES];
 	if (snprintf(path, sizeof(path), "%s/p%" PRId32, dir, at->partition) >= (int)sizeof(path))
 		return seg_error_set(err, SEG_LIMIT, "%.100s…: the path is too long", dir);
+	at->store = NULL;
+	at->damaged = (struct seg_error){SEG_OK, ""};
 	enum seg_rc rc = seg_store_open(env, path, &at->store, err);
-	if (rc)
-		return rc;
-	rc = read_cut(at, err);
+	if (!rc)
+		rc = read_cut(at, err);
+	if (rc == SEG_CORRUPT) {
+		seg_store_close(at->store);
+		at->store = NULL;
+		at->damaged = *err;
+		return fn(at, ctx, err);
+	}
 	if (!rc)
 		rc = fn(at, ctx, err);
 	seg_store_close(at->store);
@@ -94,7 +101,8 @@ static enum seg_rc each_partition(const char *dir, seg_state_store_fn fn, void *
 {
 	struct partitions list;
 	struct seg_store_env *env = NULL;
-	struct seg_store_options options = {0};
+	struct seg_store_options options = {.existing = true};
+	struct seg_error own, damaged = {SEG_OK, ""};
 	struct seg_state_store *at = calloc(1, sizeof(*at));
 	if (!at)
 		return seg_error_set(err, SEG_NO_MEMORY, "out of memory");
@@ -103,9 +111,20 @@ static enum seg_rc each_partition(const char *dir, seg_state_store_fn fn, void *
 		rc = seg_about_read(dir, &at->about, err);
 	if (!rc)
 		rc = seg_store_env_new(&options, &env, err);
+	err = err ? err : &own;
 	for (size_t i = 0; !rc && i < list.len; i++) {
 		at->partition = list.items[i];
 		rc = visit(env, dir, at, fn, ctx, err);
+		if (rc != SEG_CORRUPT)
+			continue;
+		if (!damaged.rc)
+			damaged = *err;
+		damaged.rc = rc;
+		rc = SEG_OK; /* the others are looked at all the same */
+	}
+	if (!rc && damaged.rc) {
+		*err = damaged;
+		rc = damaged.rc;
 	}
 	seg_store_env_free(env);
 	free(list.items);
@@ -134,9 +153,10 @@ enum seg_rc seg_state_for_each_store(const char *dir, seg_state_store_fn fn, voi
 	for (int i = 0; i < len; i++) {
 		char path[PATH_BYTES];
 		bool fits = snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name) < (int)sizeof(path);
-		if (!rc && fits && names[i]->d_name[0] != '.' && has_about(path)) {
+		if ((!rc || rc == SEG_CORRUPT) && fits && names[i]->d_name[0] != '.' && has_about(path)) {
 			any = true;
-			rc = each_partition(path, fn, ctx, err);
+			enum seg_rc one = each_partition(path, fn, ctx, err);
+			rc = one ? one : rc;
 		}
 		free(names[i]);
 	}

@@ -8,7 +8,8 @@
 #include "state/store.h"
 
 struct seg_state_store {
-	struct seg_store *store;
+	struct seg_store *store;  /* NULL: it cannot be opened, see damaged */
+	struct seg_error damaged; /* rc SEG_CORRUPT: why */
 	int32_t partition;
 	struct seg_about about;
 	bool has_cut;
@@ -19,8 +20,9 @@ struct seg_state_store {
 typedef enum seg_rc (*seg_state_store_fn)(struct seg_state_store *at, void *ctx, struct seg_error *err);
 
 /*
- * DIR is data_dir, or data_dir/app: each partition of each app in ascending order. SEG_NOT_FOUND: there is none; SEG_IO:
- * in use, with the process id.
+ * DIR is data_dir, or data_dir/app: each partition of each app in ascending order, damaged ones, too. SEG_CORRUPT from
+ * fn is returned when all have been visited. SEG_NOT_FOUND: there is none; SEG_IO: in use, with the
+ * process id.
  */
 enum seg_rc seg_state_for_each_store(const char *dir, seg_state_store_fn fn, void *ctx,
 				     struct seg_error *err) SEG_MUST_CHECK;

@@ -218,6 +218,11 @@ enum seg_rc seg_verify_store(struct seg_verify *v, struct seg_state_store *at, F
 	uint64_t profiles = 0;
 	bool failed = false;
 	struct look l = {v, at, out, &failed};
+	if (!at->store) {
+		fail(&l, at->damaged.text);
+		*ret_failed = true;
+		return SEG_OK;
+	}
 	enum seg_rc rc = seg_store_verify(at->store, &profiles, err);
 	if (!rc)
 		rc = seg_state_each(at, count_profile, &none, err); /* decodes each: checksums of the records */

@@ -9,7 +9,7 @@ import xxhash
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from lib.cluster import Cluster, Key
+from lib.cluster import PROPERTIES, Cluster, Kafka, Key
 from lib.disk import LOG, MANIFEST, TABLE, Disk, flip_bit
 from lib.scenario import FaultMissed, fault
 from lib.site import Site, expect
@@ -299,11 +299,11 @@ def start_on_other_stores(site, reason):
 
 @fault(24, "a store of another cluster", part="a", runs=2)
 def other_cluster(site, dice):
-    cluster = Cluster(Key("3.9", 1, False, ())).start()
-    try:
+    kafka = Kafka(PROPERTIES, heap_mb=320)
+    kafka.cluster_id = "AQAAAAAAAAAAAAAAAAAAAA"
+    with kafka:
+        cluster = Cluster(Key("3.9", 1, False, ()), brokers=kafka.brokers)
         other = another(site, cluster, "other", STORE)
-    finally:
-        cluster.close()
     site.setup(settings=STORE)
     site.warm().stop()
     site.load_rest(wait=True)
