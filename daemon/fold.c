@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/mutant.h"
 #include "segmenter/catalogue.h"
 #include "state/codec.h"
 
@@ -161,7 +162,7 @@ enum seg_rc seg_fold_begin(struct seg_fold *fold, struct seg_model *current, str
 	fold->ticked_mono_ms = SEG_NO_TIME;
 	seg_model_put(fold->model);
 	fold->model = current ? seg_model_get(current) : NULL;
-	return seg_learner_start(fold->learner, current, err);
+	return seg_learner_start(fold->learner, SEG_MUTANT(FOLD_FORGETS) ? NULL : current, err);
 }
 
 /* ---- records ---- */

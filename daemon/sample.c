@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/mutant.h"
 #include "state/codec.h"
 
 static const char PREFIX[] = "sample/";
@@ -23,7 +24,7 @@ void seg_sample_clear(struct seg_sample *s)
 	s->bits = 0;
 	s->len = 0;
 	s->sealed_len = 0;
-	s->reach = 0;
+	s->reach = s->unknown = 0;
 	s->since_ms = SEG_NO_TIME;
 }
 
@@ -103,7 +104,7 @@ void seg_sample_set_bound(struct seg_sample *s, uint64_t bound)
 
 void seg_sample_restore(struct seg_sample *s, uint64_t reach, int64_t since_ms)
 {
-	s->reach = reach;
+	s->reach = s->unknown = reach;
 	s->since_ms = since_ms;
 }
 
@@ -111,10 +112,12 @@ void seg_sample_scanned(struct seg_sample *s, int64_t done_ms, int64_t interval_
 {
 	if (s->reach <= s->bound)
 		return;
-	if (s->since_ms == SEG_NO_TIME)
+	if (s->since_ms == SEG_NO_TIME) {
 		s->since_ms = done_ms;
-	else if (done_ms - s->since_ms >= interval_ms)
+	} else if (done_ms - s->since_ms >= interval_ms) {
 		s->reach = s->bound;
+		s->unknown = 0;
+	}
 }
 
 void seg_sample_shift(struct seg_sample *s, int64_t by_ms)
@@ -126,7 +129,7 @@ void seg_sample_shift(struct seg_sample *s, int64_t by_ms)
 /* A customer above the bound who may have a record. */
 static bool may_linger(const struct seg_sample *s, uint64_t known, uint64_t hash)
 {
-	return known == SEG_SAMPLE_NONE ? hash < s->reach : known != SEG_SAMPLE_GONE;
+	return known == SEG_SAMPLE_NONE ? hash < s->unknown : known != SEG_SAMPLE_GONE;
 }
 
 static enum seg_rc send(struct seg_str id, struct seg_str value, const struct seg_sink *sink, struct seg_buf *key,
@@ -186,6 +189,8 @@ enum seg_rc seg_sample_remove(struct seg_sample *s, struct seg_str id, const str
 {
 	/* Always: what is known of the topic is forgotten with a restart, and who was erased must not stay in it. */
 	uint64_t customer = seg_hash_customer(id);
+	if (SEG_MUTANT(SAMPLE_STAYS) && known_content(s, customer) == SEG_SAMPLE_NONE)
+		return SEG_OK;
 	enum seg_rc rc = send(id, (struct seg_str){NULL, 0}, sink, key, err);
 	if (!rc && may_linger(s, known_content(s, customer), seg_hash_sample(id)))
 		seal(s, customer, SEG_SAMPLE_GONE);

@@ -31,6 +31,7 @@ enum { SEG_SAMPLE_NONE = 0, SEG_SAMPLE_DUE = 2, SEG_SAMPLE_STALE = 4, SEG_SAMPLE
 struct seg_sample {
 	uint64_t bound;	  /* sample hashes below it belong to the sample; before a model all do */
 	uint64_t reach;	  /* records may lie below it, if it is above the bound */
+	uint64_t unknown; /* the same of records from before a restart, of which nothing is known; 0: there are none */
 	int64_t since_ms; /* where the scan was when the bound last moved; SEG_NO_TIME: not known yet */
 	struct seg_sample_slot *slots;
 	unsigned bits;

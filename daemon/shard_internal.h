@@ -3,6 +3,7 @@
 #define SEG_DAEMON_SHARD_INTERNAL_H
 
 #include "base/buf.h"
+#include "base/mutant.h"
 #include "daemon/sample.h"
 #include "daemon/shard.h"
 

@@ -161,7 +161,7 @@ static enum seg_rc scan_sweep(struct seg_shard *shard, size_t *budget, struct se
 	enum seg_rc rc = scan_range(shard, scan->sweep_next, UINT64_MAX, budget, &scan->sweep_next, &done, err);
 	if (rc)
 		return rc;
-	if (done) {
+	if (done || SEG_MUTANT(SWEEP_EARLY)) {
 		scan->sweep_promotion = promotion;
 		scan->sweep_target = 0;
 	}

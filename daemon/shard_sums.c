@@ -18,7 +18,8 @@ static uint64_t customers_of(const struct seg_shard *shard)
 /* The fold waits for all partitions: one in which nothing has ever happened says so, too. */
 static bool is_tellable(const struct seg_shard *shard)
 {
-	return seg_part_recounted(shard->part) && (shard->time.now_ms != SEG_NO_TIME || shard->time.idle);
+	return (seg_part_recounted(shard->part) || SEG_MUTANT(SUMS_EARLY)) &&
+	       (shard->time.now_ms != SEG_NO_TIME || shard->time.idle);
 }
 
 static bool has_time_moved(const struct seg_shard *shard)
@@ -201,6 +202,6 @@ void seg_shard_sums_aborted(struct seg_shard *shard)
 	struct seg_sums_state *p = &shard->publication;
 	free(p->sealed_close.clusters);
 	p->sealed_close.clusters = NULL;
-	p->resend = p->resend || p->sealed;
+	p->resend = p->resend || (p->sealed && !SEG_MUTANT(SUMS_NOT_RESENT));
 	p->sealed = false;
 }

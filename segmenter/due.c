@@ -8,6 +8,7 @@
 #define STARVED_SHARE 0.001
 #define STARVED_LEFT 0.1
 #define STARVED_PAUSE_MS SEG_DAY_MS
+#define WORSE_PAUSE_MS (SEG_DAY_MS / 24)
 
 /* Sample records may lag behind the customers they are of. */
 #define SAMPLE_THERE 0.5
@@ -84,10 +85,15 @@ static bool any_starved(const struct seg_learner *l)
 	return false;
 }
 
-static bool is_worse(const struct seg_learner *l, const struct seg_attempt *last)
+/* A fit that was promoted and has bettered nothing is not tried again at once: what it saw was the sample, whose records
+ * may be a round of the scan old, and each promotion sweeps everybody. */
+static bool is_worse(const struct seg_learner *l, const struct seg_attempt *last, int64_t now_ms)
 {
 	double now = seg_inertia_of_sums(l->model, l->total), before = l->model->inertia_per_customer;
 
+	if (last->reason == SEG_ATTEMPT_INERTIA && last->promoted && now >= last->inertia_per_customer &&
+	    now_ms - last->time_ms < WORSE_PAUSE_MS)
+		return false;
 	/* What the last attempt could not better is no reason for the next. */
 	if (!last->promoted && last->inertia_per_customer > before)
 		before = last->inertia_per_customer;
@@ -116,7 +122,7 @@ bool seg_refit_due(const struct seg_learner *l, int64_t now_ms, enum seg_attempt
 		*ret_reason = SEG_ATTEMPT_SCHEDULE;
 	else if ((double)l->customers >= GROWTH * (double)last.customers)
 		*ret_reason = SEG_ATTEMPT_GROWTH;
-	else if (is_worse(l, &last))
+	else if (is_worse(l, &last, now_ms))
 		*ret_reason = SEG_ATTEMPT_INERTIA;
 	else
 		return false;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/mutant.h"
 #include "segmenter/learner_internal.h"
 
 /* More profiles than this many times the wanted ones are not kept, whatever arrives. */
@@ -117,12 +118,12 @@ enum seg_rc seg_learner_take_piece(struct seg_learner *l, int32_t partition, uin
 		piece_release(&piece);
 		return SEG_OK;
 	}
-	return pieces_put(&part->waiting, piece, err);
+	return pieces_put(SEG_MUTANT(FOLD_UNCLOSED) ? &part->pieces : &part->waiting, piece, err);
 }
 
 static bool is_old(const struct seg_part *part, const struct seg_sums_close *close)
 {
-	if (!part->closed || close->sequence > part->close.sequence)
+	if (!part->closed || close->sequence > part->close.sequence || SEG_MUTANT(FOLD_OLD))
 		return false;
 	return close->sequence == part->close.sequence || close->stream_time_ms <= part->close.stream_time_ms;
 }
@@ -173,7 +174,7 @@ static enum seg_rc adopt(struct seg_part *part, const struct seg_sums_close *clo
 		pieces_drop(&part->waiting, p);
 	}
 	for (uint32_t i = 0; i < part->pieces.len;) {
-		if (is_listed(close, part->pieces.items[i].cluster))
+		if (is_listed(close, part->pieces.items[i].cluster) || SEG_MUTANT(FOLD_KEEPS_GONE))
 			i++;
 		else
 			pieces_drop(&part->pieces, &part->pieces.items[i]);

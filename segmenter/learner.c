@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "segmenter/learner_internal.h"
 
 enum { SAMPLE_PER_CLUSTER = 200 };
@@ -86,7 +87,7 @@ enum seg_rc seg_learner_start(struct seg_learner *l, struct seg_model *current, 
 	memory = calloc(1, sizeof(*memory));
 	if (!memory)
 		return seg_error_set(err, SEG_NO_MEMORY, "learner: out of memory");
-	rc = seg_memory_decode(memory, current->learning, err);
+	rc = seg_memory_decode(memory, SEG_MUTANT(FOLD_MEMORY) ? NULL : current->learning, err);
 	if (rc) {
 		free(memory);
 		return rc;

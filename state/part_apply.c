@@ -112,6 +112,11 @@ enum seg_rc seg_part_contribute(struct seg_part *part, uint64_t hash, const stru
 		return SEG_OK;
 	from = from ? from : &none;
 	to = to ? to : &none;
+	struct seg_contribution wrong = *from;
+	if (SEG_MUTANT(OUT_OF_NEW) && to->cluster != 0 && from->basis == to->basis) {
+		wrong.cluster = to->cluster;
+		from = &wrong;
+	}
 	if (seg_contribution_equal(from, to))
 		return SEG_OK;
 	/* In first: taking out needs no memory, so that a failure can be undone. */
