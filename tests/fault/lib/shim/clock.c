@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -149,4 +150,12 @@ int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restr
 	if (until->tv_sec < MONOTONIC_BELOW_S)
 		return cond_clockwait(cond, mutex, CLOCK_MONOTONIC, until);
 	return wait_shifted(cond, mutex, until);
+}
+
+/* The C library's conditions are POSIX's under another name; librdkafka waits by these. */
+int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mutex, const struct timespec *restrict until)
+{
+	int failed = wait_shifted((pthread_cond_t *)cond, (pthread_mutex_t *)mutex, until);
+
+	return failed == 0 ? thrd_success : failed == ETIMEDOUT ? thrd_timedout : thrd_error;
 }
