@@ -523,7 +523,7 @@ size_t seg_txn_refused(const struct seg_txn *t, uint32_t *ret_topic)
 	if (t->open || !t->too_large_bytes)
 		return 0;
 	*ret_topic = t->too_large_topic;
-	return t->too_large_bytes;
+	return t->too_large_bytes - 1;
 }
 
 int64_t seg_txn_busy_since_ms(const struct seg_txn *t)

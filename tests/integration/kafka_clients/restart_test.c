@@ -58,6 +58,36 @@ static void test_short_outage(void **state)
 	member_close(m);
 }
 
+/* Being fenced may be for an answer of the coordinator that an outage lost: the member joins anew, once. */
+static void test_fenced_after_an_outage_joins_anew(void **state)
+{
+	struct member *m, *second;
+	enum seg_rc rc = SEG_OK;
+	char in[64];
+
+	(void)state;
+	make_topic("in", 1, 0, in);
+	m = member_open("g-fenced", "i-same", in, NULL);
+	member_until(m, m->assignments == 1);
+	broker_control("kill");
+	member_until(m, seg_kafka_input_is_down(m->in));
+	broker_control("start");
+	member_until(m, !seg_kafka_input_is_down(m->in));
+	second = member_open("g-fenced", "i-same", in, NULL);
+	for (int64_t until = seg_monotonic_ms() + 60000; !rc && seg_monotonic_ms() < until;) {
+		assert_rc(SEG_OK, member_poll(m, 20));
+		rc = member_poll(second, 20);
+	}
+	/* The one that has seen no outage knows that there are two of them. */
+	assert_rc(SEG_FATAL, rc);
+	if (!strstr(last_error.text, "same `instance`"))
+		fail_msg("not told that there are two: %s", last_error.text);
+	(void)seg_kafka_input_close(second->in, 5000);
+	free(second);
+	member_until(m, m->losses == 1 && m->assignments >= 2);
+	member_close(m);
+}
+
 struct pings {
 	int n, stop_after;
 };
@@ -188,6 +218,7 @@ int run_restart_tests(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_short_outage),
+		cmocka_unit_test(test_fenced_after_an_outage_joins_anew),
 		cmocka_unit_test(test_commit_without_a_broker_gives_up),
 		cmocka_unit_test(test_commit_survives_an_outage),
 	};

@@ -237,7 +237,7 @@ static void test_too_large_is_a_limit(void **state)
 	struct member *m;
 	struct seg_txn *t;
 	struct seen s;
-	uint32_t x = 1, ticket;
+	uint32_t x = 1, ticket, topic = 99;
 	enum seg_rc rc;
 
 	(void)state;
@@ -258,6 +258,7 @@ static void test_too_large_is_a_limit(void **state)
 	assert_non_null(strstr(last_error.text, "who"));
 	assert_rc(SEG_OK, txn_put(t, 0, "one", NULL));
 	assert_rc(SEG_OK, txn_commit(t, m, 1, 1));
+	assert_int_equal(seg_txn_refused(t, &topic), 0);
 	/* Larger than the topic takes: the transaction is aborted. */
 	r.value.len = (uint32_t)middle;
 	assert_rc(SEG_OK, txn_put(t, 0, "lost", NULL));
@@ -265,6 +266,8 @@ static void test_too_large_is_a_limit(void **state)
 	assert_rc(SEG_LIMIT, txn_commit(t, m, 2, 2));
 	assert_non_null(strstr(last_error.text, "max.message.bytes"));
 	assert_non_null(strstr(last_error.text, "who"));
+	assert_int_equal(seg_txn_refused(t, &topic), middle + 3);
+	assert_int_equal(topic, 0);
 	/* The library skipped the refused records' numbers: the next transaction may be aborted, then all is well. */
 	assert_rc(SEG_OK, txn_put(t, 0, "two", &ticket));
 	rc = txn_commit(t, m, 3, 3);
@@ -273,6 +276,7 @@ static void test_too_large_is_a_limit(void **state)
 		rc = txn_commit(t, m, 3, 3);
 	}
 	assert_rc(SEG_OK, rc);
+	assert_int_equal(seg_txn_refused(t, &topic), 0);
 	read_all(out, 0, seg_txn_offset(t, ticket) + 2, &s);
 	assert_int_equal(s.records, 2);
 	assert_string_equal(s.values[1], "two");
