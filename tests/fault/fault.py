@@ -187,7 +187,9 @@ class Suite:
             return
         self.selector.unregister(pipe)
         process.stdin.close()
-        process.wait()
+        if process.wait() != 0:
+            print(f"{chunk.fault.name:>4}: the process of runs {[run + 1 for run in chunk.runs]} ended with "
+                  f"{process.returncode}: {pathlib.Path(self.log.name).read_text().splitlines()[-1:]}", flush=True)
         del self.busy[pipe]
         self.drop_clusters()
 
