@@ -213,7 +213,6 @@ BUGS = [
     Bug("e_applied", "erasures", plain_end, stream=ERASE, plain_stream=NO_ERASE),
     Bug("tomb_next_commit", "erasures", plain_end, stream=ERASE, plain_stream=NO_ERASE),
     Bug("tomb_running_cycle", "erasures", plain_end, stream=ERASE, plain_stream=NO_ERASE),
-    Bug("back_unchecked", "another instance takes a partition and is killed", there_and_back),
 ]
 
 

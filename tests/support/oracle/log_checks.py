@@ -9,6 +9,10 @@ from findings import Finding
 from lives import SOURCES, txn_of
 
 
+def name_of(who):
+    return who.decode(errors="replace")
+
+
 def newest(world, kinds):
     """(partition, customer): (kind, value) of the newest record of these kinds, in changelog order."""
     found = {}
@@ -66,7 +70,7 @@ def check_transactions(world):
     for partition in range(world.partitions):
         yield from check_numbers(world, partition)
         for offset, kind, who, _ in world.history.left_open[partition]:
-            yield Finding("leaked", f"changelog/{partition} offset {offset}", f"{kind} {who}: no cut closes its transaction")
+            yield Finding("leaked", f"changelog/{partition} offset {offset}", f"{kind} {name_of(who)}: no cut closes its transaction")
     told = {change["event_id"] for _, _, _, change in world.changes}
     for place, (txn, decision) in world.history.decisions.items():
         if place not in told:
@@ -93,7 +97,7 @@ def check_numbers(world, partition):
             birth, number = decision["birth"], decision["number"]
             at = known[who][1] if known.get(who, (None,))[0] == birth else 0
             if whole and number not in (at, at + 1):
-                yield Finding("diverged", f"changelog/{partition} offset {offset}", f"{who}: change number {number} follows {at}")
+                yield Finding("diverged", f"changelog/{partition} offset {offset}", f"{name_of(who)}: change number {number} follows {at}")
             known[who] = (birth, number)
 
 
@@ -150,7 +154,7 @@ def check_logged_profiles(world):
                     if got != wanted:
                         ahead = any(got.get(s, -1) > wanted.get(s, -1) for s in SOURCES)
                         yield Finding("leaked" if ahead else "lost", f"changelog/{partition} offset {offset}",
-                                      f"{who}: applied {got}, by the inputs below cut {txn.cut['seq']}: {wanted}")
+                                      f"{name_of(who)}: applied {got}, by the inputs below cut {txn.cut['seq']}: {wanted}")
 
 
 def applied_below(accepted, next_):
@@ -225,7 +229,7 @@ def check_tombstones(world, partition):
             if kind == "d" and value is None:
                 gone.add(who)
                 if who not in dead:
-                    yield Finding("lost", where, f"{who}: the decision goes, and there is no erasure")
+                    yield Finding("lost", where, f"{name_of(who)}: the decision goes, and there is no erasure")
             elif kind == "d":
                 decision = wire.read_decision(value)
                 dead.pop(who, None)
@@ -233,13 +237,13 @@ def check_tombstones(world, partition):
                     dead[who] = dict(zip(SOURCES, decision["stay_out"]))
         for _, kind, who, value in txn.records:
             if kind == "p" and value is not None and who in dead:
-                yield Finding("leaked", where, f"{who} is erased, and has a profile again")
+                yield Finding("leaked", where, f"{name_of(who)} is erased, and has a profile again")
         for who, floor in list(dead.items()):
             passed = all(floor[s] < 0 or floor[s] < replay_from[s] for s in SOURCES)
             if who in gone and not passed:
-                yield Finding("lost", where, f"{who}: the erasure's decision goes while inputs from {replay_from} may be read again")
+                yield Finding("lost", where, f"{name_of(who)}: the erasure's decision goes while inputs from {replay_from} may be read again")
             if who not in gone and passed:
-                yield Finding("diverged", where, f"{who}: replay_from has passed the erasure's {floor}, its decision stays")
+                yield Finding("diverged", where, f"{name_of(who)}: replay_from has passed the erasure's {floor}, its decision stays")
             if who in gone or passed:
                 del dead[who]
     if not world.whole:
@@ -247,4 +251,4 @@ def check_tombstones(world, partition):
     profiles = newest(world, "p")
     for (p, who), decision in world.history.last.items():
         if p == partition and not (decision and decision["alive"]) and profiles.get((p, who), (0, None))[1] is not None:
-            yield Finding("leaked", f"changelog/{partition}", f"{who} is erased, and the profile is still there")
+            yield Finding("leaked", f"changelog/{partition}", f"{name_of(who)} is erased, and the profile is still there")
