@@ -172,7 +172,7 @@ class Proxy:
     """ports[i] is listened on, and connections to it go on to the port targets[i]."""
 
     def __init__(self, ports, targets):
-        self.targets = list(targets)
+        self.ports, self.targets = list(ports), list(targets)
         self.lock = threading.Lock()
         self.rules, self.ruled = [], frozenset()
         self.links = set()
