@@ -83,18 +83,21 @@ static int64_t idle_time(struct seg_stream_time *t, const struct seg_now *now, b
 /* How far stream time may follow a clock that has brought it to `to`. */
 static int64_t spread(struct seg_stream_time *t, int64_t to, const struct seg_now *now, int64_t *ret_jump_ms)
 {
-	if (t->now_ms == SEG_NO_TIME || to - t->now_ms <= SPREAD_MS) {
+	int64_t from = greatest(t); /* up to there it is events that move it */
+	if (t->now_ms > from)
+		from = t->now_ms;
+	if (from == SEG_NO_TIME || to - from <= SPREAD_MS) {
 		t->spreads = false;
 		return to;
 	}
 	if (!t->spreads) {
 		t->spreads = true;
 		t->spread_mono_ms = now->mono_ms;
-		*ret_jump_ms = to - t->now_ms;
+		*ret_jump_ms = to - from;
 	}
 	int64_t step = (now->mono_ms - t->spread_mono_ms) * SPREAD_FACTOR;
 	t->spread_mono_ms = now->mono_ms;
-	return step < to - t->now_ms ? t->now_ms + step : to;
+	return step < to - from ? from + step : to;
 }
 
 int64_t seg_stream_time_move(struct seg_stream_time *t, const struct seg_now *now, int64_t *ret_jump_ms)
