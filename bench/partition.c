@@ -1,6 +1,7 @@
 /*
- * What a partition costs in CPU time: applying, the commit, the checkpoint, recovery. bench_partition [CUSTOMERS] [FOLDER]
- * The store is a real one, in a new folder below FOLDER (/tmp), which is left behind for a look.
+ * What a partition costs in CPU time: applying, the commit, the checkpoint, recovery. bench_partition [CUSTOMERS] [FOLDER] [MIB]
+ * The store is a real one, in a new folder below FOLDER (/tmp), which is left behind for a look; MIB is the memory for
+ * profiles (4096).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -250,6 +251,7 @@ static void run_cycle(struct bench *b)
 int main(int argc, char **argv)
 {
 	struct bench b = {.customers = argc > 1 ? atoi(argv[1]) : 100000};
+	size_t mib = argc > 3 ? (size_t)atoi(argv[3]) : 4096;
 	struct seg_store_options options = {0};
 	int64_t from[SEG_SOURCES], to[SEG_SOURCES];
 	struct seg_store_env *env;
@@ -260,7 +262,7 @@ int main(int argc, char **argv)
 	if (!mkdtemp(dir))
 		return 1;
 	check(seg_store_env_new(&options, &env, &err), &err);
-	b.options = (struct seg_part_options){.env = env, .dir = dir, .memory_bytes = (size_t)4 << 30};
+	b.options = (struct seg_part_options){.env = env, .dir = dir, .memory_bytes = mib << 20};
 	seg_cut_init(&b.options.identity);
 	for (int s = 0; s < SEG_SOURCES; s++)
 		b.group.next[s] = -1;

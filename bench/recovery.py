@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """What a start costs after kill -9, with many customers in the store, on a Kafka of its own:
 
-kill     load at a rate, or a backlog at full speed; kill -9 at a random moment; the next start's parts are told from its log:
-         join (start to the first store's opening), open (stores), changelog, inputs (read again), and the first commit of
-         every partition. Kept: inputs within recovery.target, and the first commit within join + open + recovery.target + 2 s.
 rebuild  by turns: a bare consumer that writes the changelog to RocksDB (control_rebuild), and a start with the stores
          wiped. Kept: the stores rebuilt at 70 % of the control's records a second, as the median of pairs.
+kill     load at a rate, or a backlog at full speed; kill -9 at a random moment; the next start's parts are told from its
+         log: join (start to the first store's opening), open (stores), changelog, inputs (read again), and the first
+         commit of every partition. Kept: inputs within recovery.target, and the first commit within join + open +
+         recovery.target + 2 s.
 
 Exit 1 if something is not kept. Each line goes to bench/results, too.
 """
@@ -31,7 +32,7 @@ SHARE = .7
 FULL = 0                # the rate that means: a backlog
 DRAIN_S = 600
 STEADY_S = 3            # least seconds of load before a kill
-AFTER_S = 8             # of load after a kill, before the next start's end is waited for
+AFTER_S = 6             # of load after a kill, before the next start's end is waited for
 
 
 def arguments():
@@ -41,7 +42,7 @@ def arguments():
     parser.add_argument("--targets", default="10,3", help="recovery.target, seconds, separated by commas")
     parser.add_argument("--rates", default="1000,20000,full", help="events/s, separated by commas")
     parser.add_argument("--kills", type=int, default=2, help="of each rate and target")
-    parser.add_argument("--load-s", type=float, default=14, help="longest load before a kill, seconds")
+    parser.add_argument("--load-s", type=float, default=12, help="longest load before a kill, seconds")
     parser.add_argument("--backlog", type=int, default=600000, help="events of one at full speed")
     parser.add_argument("--rebuilds", type=int, default=3, help="beside the control, by turns")
     parser.add_argument("--partitions", type=int, default=4)
@@ -176,20 +177,21 @@ HEAD = (f"{'target':>6} {'events/s':>8} {'join':>6} {'open':>6} {'changelog':>16
 
 def print_kill(row):
     rate = row["rate"] or "full"
-    print(f"{row['target_s']:6} {rate:>8} {row['join_s']:6.2f} {row['open_s']:6.2f} {row['changelog']:8} in {row['changelog_s']:4.1f} "
-          f"{row['reread']:8} in {row['inputs_s']:4.1f} {row['first_commit_s']:7.2f} {row['allowed_s']:8.2f}  "
+    print(f"{row['target_s']:6} {rate:>8} {row['join_s']:6.2f} {row['open_s']:6.2f} {row['changelog']:8} in "
+          f"{row['changelog_s']:4.1f} {row['reread']:8} in {row['inputs_s']:4.1f} {row['first_commit_s']:7.2f} {row['allowed_s']:8.2f}  "
           f"{'yes' if row['kept'] else 'NO'}", flush=True)
 
 
 def kills(job, stream, args, keep):
-    print(HEAD, flush=True)
+    print("\n" + HEAD, flush=True)
     rates = [FULL if rate == "full" else int(rate) for rate in args.rates.split(",")]
     for target in [int(target) for target in args.targets.split(",")]:
-        job.stop()
+        if job.process.poll() is None:
+            job.stop()
         job.settings["recovery"] = {"target": f"{target}s"}
         job.write_config()
         job.start()
-        job.wait_event("assigned", 60, job.partitions)
+        job.wait_drained(DRAIN_S)
         for number in range(args.kills):
             dice = random.Random(f"{args.seed}/{target}/{number}")
             for rate in rates:
@@ -204,7 +206,8 @@ def run_control(job, number):
     folder = job.folder / f"control-{number}"
     folder.mkdir()
     process = subprocess.Popen([job.build_dir / "bench" / "control_rebuild", job.kafka.brokers, f"{job.app}-changelog",
-                                str(job.partitions), str(folder), str(job.settings["workers"])], stdout=subprocess.PIPE, text=True)
+                                str(job.partitions), str(folder), str(job.settings["workers"])],
+                               stdout=subprocess.PIPE, text=True)
     out = process.stdout.read()
     _, code, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(code)
@@ -238,7 +241,8 @@ def rebuilds(job, stream, args, keep):
     stream.send(args.backlog // 2)
     drain_share(job, .7)
     job.kill()
-    print(f"\n{'rebuild':>8} {'records':>9} {'seconds':>8} {'records/s':>10} {'CPU-s':>7} {'share':>6}   inputs read again")
+    print(f"{'rebuild':>8} {'records':>9} {'seconds':>8} {'records/s':>10} {'CPU-s':>7} {'share':>6} {'by CPU':>6}  "
+          "inputs read again")
     shares = []
     for number in range(1, args.rebuilds + 1):
         control = run_control(job, number)
@@ -247,7 +251,8 @@ def rebuilds(job, stream, args, keep):
         shares.append(share)
         for name, row in (("control", control), ("segmentd", ours)):
             keep({"what": f"rebuild-{name}", "run": number, **row})
-            tail = "" if name == "control" else f"{share:6.0%}   {row['reread']} in {row['inputs_s']:.1f} s"
+            tail = "" if name == "control" else (f"{share:6.0%} {control['cpu_s'] / row['cpu_s']:6.0%}  {row['reread']} in "
+                                                 f"{row['inputs_s']:.1f} s")
             print(f"{name:>8} {row['records']:9} {row['seconds']:8.2f} {row['records'] / row['seconds']:10.0f} "
                   f"{row['cpu_s']:7.2f} {tail}", flush=True)
     return statistics.median(shares) if shares else None
@@ -271,9 +276,9 @@ def main():
         job.create_topics()
         stream = Stream(job, args)
         load(job, stream, args)
+        share = rebuilds(job, stream, args, keep) if args.rebuilds else None
         if args.kills:
             kills(job, stream, args, keep)
-        share = rebuilds(job, stream, args, keep) if args.rebuilds else None
     print(f"\nall runs: {results.relative_to(SOURCE_DIR)}, {time.monotonic() - began:.0f} s in all")
     if share is not None:
         print(f"rebuilt at {share:.0%} of the control (median of {args.rebuilds} pairs; {SHARE:.0%} is kept)")
