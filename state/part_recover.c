@@ -110,8 +110,9 @@ static void judge(const struct seg_part *part, const struct seg_recovery *facts,
 		snprintf(why, SEG_PART_WHY, "its changelog position %lld is before the changelog's start %lld",
 			 (long long)p->offset, (long long)facts->changelog_low);
 	else if (limit_ms > 0 && age_ms > limit_ms && !SEG_MUTANT(OLD_STORE))
-		snprintf(why, SEG_PART_WHY, "it is %lld hours old, older than the tombstones that the changelog keeps",
-			 (long long)(age_ms / 3600000));
+		snprintf(why, SEG_PART_WHY,
+			 "it is %lld h %lld s old, older than the tombstones that the changelog keeps",
+			 (long long)(age_ms / 3600000), (long long)(age_ms / 1000 % 3600));
 }
 
 static enum seg_rc is_blank(struct seg_part *part, bool *ret, struct seg_error *err)
@@ -198,6 +199,23 @@ static bool same_positions(const struct seg_recovery *facts, const struct seg_cu
 	return true;
 }
 
+/* Brokers forget a group's offsets of a topic with the topic; of all others they are still there. */
+static enum seg_rc check_forgotten(const struct seg_part *part, struct seg_error *err)
+{
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		if (part->facts.input_low[s] < 0 || part->facts.group.next[s] >= 0 || part->cut.next[s] < 0)
+			continue;
+		return seg_error_set(
+			err, SEG_INVALID,
+			"partition %d: source %s was read to offset %" PRId64
+			", but the group has no offset of it any more and still those of the other sources: "
+			"has its topic been made anew? Give the application a new name (`app`) to begin anew, "
+			"or restore the topic and the group's offset",
+			part->options.partition, seg_source_names[s], part->cut.next[s]);
+	}
+	return SEG_OK;
+}
+
 static enum seg_rc check_group(const struct seg_part *part, bool *ret_warn, struct seg_error *err)
 {
 	const struct seg_group *g = &part->facts.group;
@@ -217,6 +235,9 @@ static enum seg_rc check_group(const struct seg_part *part, bool *ret_warn, stru
 	}
 	if (g->seq == cut->seq && same_positions(&part->facts, cut))
 		return SEG_OK;
+	enum seg_rc rc = g->seq == cut->seq ? check_forgotten(part, err) : SEG_OK;
+	if (rc)
+		return rc;
 	return seg_error_set(err, SEG_INVALID,
 			     "partition %d: the group's offsets (seq=%llu) are not those of the newest cut (seq=%llu): "
 			     "were they reset, or does another application use the group or the changelog?",

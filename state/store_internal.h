@@ -51,6 +51,8 @@ void seg_store_well(struct seg_store *s); /* no trouble any more */
 enum seg_rc seg_store_open_db(struct seg_store *s, struct seg_error *err) SEG_MUST_CHECK;
 /* SEG_IO: another process has the store. Not for a store that this one has open. */
 enum seg_rc seg_store_check_unlocked(const char *dir, struct seg_error *err) SEG_MUST_CHECK;
+/* store_manifest.c: SEG_CORRUPT: a record's length is damaged, which RocksDB does not notice. */
+enum seg_rc seg_store_check_manifest(const char *dir, struct seg_error *err) SEG_MUST_CHECK;
 /* SEG_CORRUPT: files of a store, but nothing that says which are valid. */
 enum seg_rc seg_store_check_folder(const struct seg_store_env *env, const char *dir,
 				   struct seg_error *err) SEG_MUST_CHECK;

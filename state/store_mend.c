@@ -89,7 +89,9 @@ enum seg_rc seg_store_check_folder(const struct seg_store_env *env, const char *
 	if (env->in_memory)
 		return SEG_OK;
 	snprintf(path, sizeof path, "%s/CURRENT", dir);
-	if (access(path, F_OK) == 0 || errno != ENOENT)
+	if (access(path, F_OK) == 0)
+		return seg_store_check_manifest(dir, err);
+	if (errno != ENOENT)
 		return SEG_OK; /* what else is wrong RocksDB says */
 	DIR *d = opendir(dir);
 	if (!d)

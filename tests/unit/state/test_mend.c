@@ -191,6 +191,45 @@ static void test_looking_makes_nothing_and_is_strict(void **state)
 	assert_ok(get(d->store, "a"));
 }
 
+/* A length that points behind the file's end looks like a record that was cut short. */
+static void test_damaged_length_in_the_manifest_is_noticed(void **state)
+{
+	struct disk *d = *state;
+	char pattern[256], value[2000];
+	uint8_t bytes[32768];
+	glob_t found;
+	size_t records = 0;
+
+	memset(value, 'x', sizeof value);
+	for (int i = 0; i < 5; i++) { /* each opening makes a table of what is in the log */
+		assert_ok(put(d->store, "a", value, sizeof value));
+		assert_ok(seg_store_reopen(d->store, NULL));
+	}
+	uint64_t none;
+	assert_ok(seg_store_verify(d->store, &none, NULL));
+	seg_store_close(d->store);
+	d->store = NULL;
+	snprintf(pattern, sizeof pattern, "%s/MANIFEST-*", d->path);
+	assert_ok(glob(pattern, 0, NULL, &found));
+	FILE *f = fopen(found.gl_pathv[0], "r+");
+	assert_non_null(f);
+	size_t len = fread(bytes, 1, sizeof bytes, f);
+	for (size_t at = 0; at + 7 <= len; at += 7 + (size_t)bytes[at + 4] + ((size_t)bytes[at + 5] << 8), records++) {
+		assert_ok(fseek(f, (long)at + 5, SEEK_SET));
+		assert_int_not_equal(fputc(bytes[at + 5] ^ 0x80, f), EOF);
+		assert_ok(fflush(f));
+		assert_int_equal(seg_store_open(d->env, d->path, &d->store, NULL), SEG_CORRUPT);
+		assert_ok(fseek(f, (long)at + 5, SEEK_SET));
+		assert_int_not_equal(fputc(bytes[at + 5], f), EOF);
+		assert_ok(fflush(f));
+	}
+	assert_true(records > 2);
+	assert_ok(ftruncate(fileno(f), (off_t)len - 3)); /* cut short indeed: that is no damage */
+	fclose(f);
+	globfree(&found);
+	assert_ok(seg_store_open(d->env, d->path, &d->store, NULL));
+}
+
 /* ---- partitions ---- */
 
 static int setup_part(void **state)
@@ -277,6 +316,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_replace_keeps_the_newest_only, setup_disk, teardown_disk),
 		cmocka_unit_test_setup_teardown(test_failed_write_needs_a_reopening, setup_disk, teardown_disk),
 		cmocka_unit_test_setup_teardown(test_looking_makes_nothing_and_is_strict, setup_disk, teardown_disk),
+		cmocka_unit_test_setup_teardown(test_damaged_length_in_the_manifest_is_noticed, setup_disk,
+						teardown_disk),
 		cmocka_unit_test_setup_teardown(test_record_that_cannot_be_right_rebuilds, setup_part, teardown_part),
 		cmocka_unit_test_setup_teardown(test_store_with_a_cut_ahead_is_not_trusted, setup_part, teardown_part),
 	};
