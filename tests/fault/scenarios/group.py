@@ -12,7 +12,7 @@ from lib.site import SESSION_S, expect
 # By contract (docs/definitions.md, Other outputs).
 STOP_S = 30
 # Too long to run out while an instance is started again on a busy machine.
-LONG_SESSION = {"kafka": {"session_timeout": "25s"}}
+LONG_SESSION = {"kafka": {"session_timeout": "15s"}}
 
 
 def wait_for(what, condition, timeout=60, alive=()):
@@ -112,7 +112,7 @@ def restarted_in_time(site, dice):
     site.wait_commit(again)
     wait_shared(site, one, again)
     took = time.monotonic() - again.began
-    if took > 20:
+    if took > 12:
         raise FaultMissed(f"the restart took {took:.0f} s, the session is over")
     expect(held(again).keys() == had and held(one).keys() == kept, "partitions have moved")
     expect(len(one.events("revoked")) == revoked and len(one.events("assigned")) == assigned,
@@ -137,7 +137,7 @@ def other_topics(site, dice):
     if not again.is_running():
         told = again.log_text().splitlines()[-1]
         expect("session_timeout" in told and "sources" in told, f"no word of what to do: {told}")
-        time.sleep(27)
+        time.sleep(17)
     site.load(3000)
 
 
