@@ -49,16 +49,17 @@ void seg_part_bulk_drop(struct seg_part *part)
 static enum seg_rc begin(struct seg_part *part, struct seg_error *err)
 {
 	struct seg_bulk *b = calloc(1, sizeof *b);
+	size_t size = part->options.memory_bytes / CHUNK_SHARE;
 
 	if (!b)
 		return seg_part_no_memory(part, err);
-	b->size = part->options.memory_bytes / CHUNK_SHARE;
-	if (b->size < CHUNK_LEAST)
-		b->size = CHUNK_LEAST;
+	b->size = size > CHUNK_LEAST ? size : CHUNK_LEAST;
 	b->chunk = malloc(b->size);
-	part->bulk = b;
-	if (!b->chunk)
+	if (!b->chunk) {
+		free(b);
 		return seg_part_no_memory(part, err);
+	}
+	part->bulk = b;
 	return seg_store_bulk_begin(part->store, err);
 }
 
