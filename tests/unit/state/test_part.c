@@ -540,6 +540,47 @@ static void test_scan_sees_everybody_once_in_order(void **state)
 	assert_true(s.n > MANY / 5 && s.n < MANY / 3 && s.last <= UINT64_MAX / 2);
 }
 
+/* The erased stay in memory until replay_from has passed them: when they are what fills it, the cycle must hurry. */
+static void test_erased_customers_hurry_the_cycle(void **state)
+{
+	enum { CROWD = 4000 };
+	struct fixture *f = *state;
+	struct seg_part_numbers n;
+	struct seg_decision was;
+	char id[32];
+
+	seg_part_close(f->part);
+	f->options.memory_bytes = 512 << 10;
+	fixture_open(f);
+	fixture_recover(f);
+	for (int i = 0; i < CROWD; i++) {
+		snprintf(id, sizeof id, "c%d", i);
+		fixture_apply(f, id, i);
+		if (i % 500 == 499) {
+			fixture_flush(f);
+			seg_part_evict(f->part);
+		}
+	}
+	assert_false(seg_part_hurry(f->part));
+	for (int i = 0; i < CROWD; i++) {
+		snprintf(id, sizeof id, "c%d", i);
+		assert_ok(seg_part_erase(f->part, seg_str_from(id), &was, NULL));
+	}
+	fixture_commit(f, 0);
+	seg_part_numbers(f->part, &n);
+	assert_int_equal(n.erased, CROWD);
+	fixture_commit(f, SIZE_MAX); /* a cycle takes what is dirty ... */
+	assert_ok(seg_part_write(f->part, SIZE_MAX, NULL));
+	assert_true(seg_part_hurry(f->part)); /* ... and who is left is only erased */
+	fixture_apply(f, "d", CROWD);
+	fixture_flush(f);
+	seg_part_evict(f->part);
+	seg_part_numbers(f->part, &n);
+	assert_int_equal(n.erased, 0);
+	assert_true(n.memory_bytes < f->options.memory_bytes);
+	assert_false(seg_part_hurry(f->part));
+}
+
 /* Hashes of the profile records from `from` on must ascend; returns how many there are. */
 static size_t assert_ascending(const struct fixture *f, size_t from, uint64_t *last)
 {
@@ -613,6 +654,7 @@ int main(void)
 		T(test_store_older_than_tombstones_is_emptied),
 		T(test_damaged_store_is_made_anew_and_said),
 		T(test_cycle_goes_in_key_order),
+		T(test_erased_customers_hurry_the_cycle),
 		T(test_memory_is_bounded),
 		T(test_rebuild_of_more_than_fits_memory),
 		T(test_scan_sees_everybody_once_in_order),
