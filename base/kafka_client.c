@@ -311,9 +311,16 @@ enum seg_rc seg_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_
 	return SEG_OK;
 }
 
-/* Never closes a consumer: that would call the rebalance callback on a thread that must not run it. */
+/*
+ * Never closes a consumer: that would call the rebalance callback on a thread that must not run it.
+ *
+ * A producer first forgets what is on its way: when the answer of a produce request, "fenced", comes after the library has
+ * begun to take a transactional producer apart, it frees the error's text a second time (2.0.2).
+ */
 static void *destroy_main(void *rk)
 {
+	if (rd_kafka_type(rk) == RD_KAFKA_PRODUCER)
+		rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 	rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	return NULL;
 }
