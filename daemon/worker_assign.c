@@ -91,8 +91,11 @@ static enum seg_rc check_together(const struct seg_worker *w, const struct seg_p
 	if (found != want)
 		return seg_error_set(err, SEG_FATAL,
 				     "partition %" PRId32 " of only %u of %u inputs was assigned: do all members of "
-				     "group %s read the same topics, and have these the same number of partitions?",
-				     partition, found, want, w->config->group);
+				     "group %s read the same topics, and have these the same number of partitions? If "
+				     "`sources` was just changed: brokers remember what a member read until "
+				     "kafka.session_timeout (%" PRId64 " s) after its stop; start again then",
+				     partition, found, want, w->config->group,
+				     w->config->kafka.session_timeout_ms / 1000);
 	return SEG_OK;
 }
 

@@ -223,7 +223,7 @@ static enum seg_rc step_new(struct seg_worker *w, struct seg_lane *lane, struct 
 	rc = ask_group(w, lane, &facts.group, err);
 	if (!rc)
 		rc = ask_logs(w, lane, &facts, err);
-	if (rc == SEG_RETRY) {
+	if (rc == SEG_RETRY || rc == SEG_NOT_FOUND) { /* that a topic is gone is told by the watch over the topics */
 		/* At once, and then now and then: an outage may last. */
 		if (lane->reported_mono_ms == lane->phase_mono_ms || mono - lane->reported_mono_ms >= WAITS_MS) {
 			lane->reported_mono_ms = mono;
@@ -377,6 +377,8 @@ static enum seg_rc reread_record(struct seg_worker *w, struct seg_lane *lane, en
 	bool beyond = m->offset >= lane->to[source];
 	lane->reread += !beyond;
 	enum seg_refusal refusal = beyond ? SEG_REFUSED_NOT : seg_intake_read(w->intake, &raw, &event);
+	if (refusal == SEG_REFUSED_NO_MEMORY)
+		return seg_error_set(err, SEG_NO_MEMORY, "out of memory for a record");
 	if (beyond || refusal != SEG_REFUSED_NOT) {
 		seg_part_reread_position(part, source, m->offset + 1);
 		return SEG_MUTANT(REREAD_LETTERS) && !beyond ? seg_worker_dead_letter(w, source, m, refusal, err)
