@@ -579,7 +579,8 @@ bool seg_shard_is_flushed(const struct seg_shard *shard)
 {
 	struct seg_part_numbers n;
 	seg_part_numbers(shard->part, &n);
-	if (n.dirty > 0 || seg_shard_sums_untold(shard))
+	/* The decisions of those who have gone are tombstoned by the commit that ends a cycle. */
+	if (n.dirty > 0 || n.erased > 0 || seg_shard_sums_untold(shard))
 		return false;
 	for (int s = 0; s < SEG_SOURCES; s++) {
 		int64_t next = seg_part_next(shard->part, (enum seg_source)s);
