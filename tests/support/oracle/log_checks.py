@@ -242,9 +242,11 @@ def check_tombstones(world, partition):
             passed = all(floor[s] < 0 or floor[s] < replay_from[s] for s in SOURCES)
             if who in gone and not passed:
                 yield Finding("lost", where, f"{name_of(who)}: the erasure's decision goes while inputs from {replay_from} may be read again")
-            if who not in gone and passed:
+            # Who expires while the inputs are idle lies below replay_from at once, and goes with the cycle's end.
+            ends = bool(txn.before) and any(txn.cut[k] != txn.before[k] for k in ("changelog_position", "replay_from"))
+            if who not in gone and passed and ends:
                 yield Finding("diverged", where, f"{name_of(who)}: replay_from has passed the erasure's {floor}, its decision stays")
-            if who in gone or passed:
+            if who in gone or (passed and ends):
                 del dead[who]
     if not world.whole:
         return
