@@ -186,8 +186,9 @@ class Suite:
             self.take(chunk, json.loads(line))
             return
         self.selector.unregister(pipe)
+        process.wait()
         process.stdin.close()
-        if process.wait() != 0:
+        if process.returncode != 0:
             print(f"{chunk.fault.name:>4}: the process of runs {[run + 1 for run in chunk.runs]} ended with "
                   f"{process.returncode}: {pathlib.Path(self.log.name).read_text().splitlines()[-1:]}", flush=True)
         del self.busy[pipe]
