@@ -226,6 +226,15 @@ static bool type_form(struct writer *w, const json_t *j, const char *space, unsi
 	return object_form(w, j, space, depth - 1);
 }
 
+static enum seg_rc fits(const struct seg_buf *out, struct seg_error *err)
+{
+	if (!out->failed)
+		return SEG_OK;
+	if (out->no_memory)
+		return seg_error_set(err, SEG_NO_MEMORY, "out of memory for a schema");
+	return seg_error_set(err, SEG_LIMIT, "the schema is larger than %d bytes", SEG_AVRO_SCHEMA_BYTES);
+}
+
 static enum seg_rc canonical(const char *json, size_t len, struct seg_buf *out, struct seg_error *err)
 {
 	struct seg_error local = {SEG_INVALID, "not an Avro schema"};
@@ -240,8 +249,8 @@ static enum seg_rc canonical(const char *json, size_t len, struct seg_buf *out, 
 		rc = seg_error_set(err, SEG_INVALID, "not an Avro schema: line %d: %s", at.line, at.text);
 	else if (!type_form(&w, j, "", SEG_AVRO_SCHEMA_DEPTH))
 		rc = seg_error_set(err, local.rc, "%s", local.text);
-	else if (out->failed)
-		rc = seg_error_set(err, SEG_LIMIT, "the schema is larger than %d bytes", SEG_AVRO_SCHEMA_BYTES);
+	else
+		rc = fits(out, err);
 	json_decref(j);
 	json_decref(w.names);
 	return rc;
@@ -255,8 +264,7 @@ enum seg_rc seg_avro_canonical(const char *json, size_t len, char **ret, struct 
 	enum seg_rc rc = canonical(json, len, &out, err);
 	if (rc == SEG_OK) {
 		seg_buf_u8(&out, 0);
-		if (out.failed)
-			rc = seg_error_set(err, SEG_LIMIT, "the schema is larger than %d bytes", SEG_AVRO_SCHEMA_BYTES);
+		rc = fits(&out, err);
 	}
 	if (rc == SEG_OK)
 		*ret = (char *)out.data;

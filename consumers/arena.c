@@ -43,8 +43,10 @@ static struct seg_arena_chunk *grow(struct seg_arena *a, size_t size)
 {
 	size_t want = size > CHUNK ? size : CHUNK;
 	struct seg_arena_chunk *c = malloc(sizeof(*c) + want);
-	if (!c)
+	if (!c) {
+		a->no_memory = true;
 		return NULL;
+	}
 	c->next = a->head;
 	c->used = 0;
 	c->size = want;

@@ -5,6 +5,7 @@
 #ifndef SEG_CONSUMERS_ARENA_H
 #define SEG_CONSUMERS_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct seg_arena_chunk;
@@ -12,6 +13,7 @@ struct seg_arena_chunk;
 struct seg_arena {
 	struct seg_arena_chunk *head;
 	size_t used, max; /* bytes handed out, and how many may be */
+	bool no_memory;	  /* an allocation has failed for want of memory, not for the maximum */
 };
 
 void seg_arena_init(struct seg_arena *a, size_t max);

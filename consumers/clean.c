@@ -87,7 +87,11 @@ enum seg_rc seg_cleaner_new(const struct seg_cleaner_options *options, struct se
 	c->max_amount = options->max_amount;
 	seg_arena_init(&c->arena, OPTIONS_MAX);
 	if (!copy_options(c, options)) {
+		bool no_memory = c->arena.no_memory;
+
 		seg_cleaner_free(c);
+		if (no_memory)
+			return seg_error_set(err, SEG_NO_MEMORY, "out of memory for the cleaning rules");
 		return seg_error_set(err, SEG_LIMIT,
 				     "cleaning: the lists of rates, placeholder ids and bots are too large");
 	}

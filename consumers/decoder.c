@@ -38,15 +38,17 @@ struct seg_writer *seg_decoder_writer(struct seg_decoder *d, uint64_t fingerprin
 bool seg_writer_ready(struct seg_decoder *d, struct seg_writer *w)
 {
 	struct seg_error err;
+	enum seg_rc rc;
 
 	if (w->compiled)
 		return w->program != NULL;
-	w->compiled = true;
-	if (seg_program_event(w->schema, d->reader, d->options.source, d->options.mapping, d->options.mapping_len,
-			      &w->program, &err) != SEG_OK) {
+	rc = seg_program_event(w->schema, d->reader, d->options.source, d->options.mapping, d->options.mapping_len,
+			       &w->program, &err);
+	if (rc != SEG_OK) {
 		w->program = NULL;
 		snprintf(w->why, sizeof(w->why), "%s", err.text);
 	}
+	w->compiled = rc != SEG_NO_MEMORY; /* which says nothing about the schema */
 	return w->program != NULL;
 }
 
@@ -202,8 +204,10 @@ enum seg_refusal seg_decoder_body(struct seg_decoder *d, struct seg_writer *w, c
 
 	*ret_used = 0;
 	if (w->compiled ? !w->program : !seg_writer_ready(d, w)) {
-		seg_refused_say(ret_why, SEG_REFUSED_SCHEMA_MISMATCH, "", w);
-		return SEG_REFUSED_SCHEMA_MISMATCH;
+		enum seg_refusal why = w->compiled ? SEG_REFUSED_SCHEMA_MISMATCH : SEG_REFUSED_NO_MEMORY;
+
+		seg_refused_say(ret_why, why, "", w);
+		return why;
 	}
 	run->data = data;
 	run->len = len;

@@ -41,6 +41,8 @@ json_t *seg_json_parse(struct seg_str text, enum seg_refusal *ret_refusal)
 	}
 	j = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, &at);
 	if (!json_is_object(j)) {
+		if (!j && json_error_code(&at) == json_error_out_of_memory)
+			*ret_refusal = SEG_REFUSED_NO_MEMORY;
 		json_decref(j);
 		return NULL;
 	}

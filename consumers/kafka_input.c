@@ -20,7 +20,7 @@
 
 enum { SESSION_MS = 45000, MAX_POLL_MS = 300000, HEARTBEAT_MS = 3000, CLOSE_STEP_MS = 100 };
 enum { MISSING_GIVE_UP_MS = 15000, MISSING_ASK_MS = 1000, METADATA_MS = 2000, BACKLOG_BYTES = 1 << 20 };
-enum { TROUBLE_MS = 120000, REOPEN_CLOSE_MS = 5000 };
+enum { TROUBLE_MS = 120000, REOPEN_CLOSE_MS = 5000, STALE_MS = 10000 };
 
 int input_topic_index(const struct seg_kafka_input *in, const char *name)
 {
@@ -66,10 +66,10 @@ static void take_fatal(struct seg_kafka_input *in, rd_kafka_resp_err_t e, const 
 {
 	if (!may_be_spurious(in, e)) {
 		remember(in, SEG_FATAL,
-			 e == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID
-				 ? "another process has joined the group with the same `instance`: this one ends. Give each "
-				   "running process an `instance` of its own"
-				 : text);
+			 e == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? "another process has joined the group with the "
+								     "same `instance`: this one ends. Give each "
+								     "running process an `instance` of its own"
+								   : text);
 		return;
 	}
 	if (!in->reopen)
@@ -280,7 +280,7 @@ static enum seg_rc reopen(struct seg_kafka_input *in, struct seg_error *err)
 	in->queue = NULL;
 	in->rk = NULL;
 	in->pending.rc = in->callback.rc = SEG_OK;
-	in->trouble_ms = in->missing_since_ms = in->down_since_ms = 0;
+	in->trouble_ms = in->missing_since_ms = in->down_since_ms = in->stale_since_ms = 0;
 	in->reopen = false;
 	if ((rc = open_handle(in, err)) || (rc = seg_kafka_input_subscribe(in, err)))
 		return rc;
@@ -478,6 +478,9 @@ enum seg_rc seg_kafka_input_poll(struct seg_kafka_input *in, int timeout_ms, siz
 		return rc;
 	if (in->missing_since_ms && (rc = check_missing(in, err)))
 		return rc;
+	/* Without this, partitions that the group believes to be ours would be read by nobody. */
+	if (in->stale_since_ms && seg_monotonic_ms() - in->stale_since_ms >= STALE_MS)
+		in->reopen = true;
 	if (in->reopen)
 		seg_kafka_input_release(in);
 	input_watch(in);

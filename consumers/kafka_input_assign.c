@@ -102,10 +102,12 @@ static void on_assigned(struct seg_kafka_input *in, const rd_kafka_topic_partiti
 	/* -1 would switch the brokers' check of the generation off. The group has moved on: the next assignment is near. */
 	if (!in->group || !group_is_joined(in->group)) {
 		seg_log(SEG_LOG_WARN, "kafka_assignment_stale", "partitions=%d", list->cnt);
+		in->stale_since_ms = seg_monotonic_ms();
 		input_group_clear(in);
 		unassign(in);
 		return;
 	}
+	in->stale_since_ms = 0;
 	if (!(positions = positions_of(in, list, false, &len))) {
 		rc = seg_error_set(&err, SEG_NO_MEMORY, "no memory for an assignment of %d partitions", list->cnt);
 	} else {

@@ -42,7 +42,8 @@ struct seg_kafka_input {
 	int64_t missing_since_ms, missing_asked_ms; /* a topic seemed not to exist since then; 0: no */
 	int64_t down_since_ms, watched_ms;	    /* no broker can be reached since then, 0: not so; last looked */
 	int64_t trouble_ms;			    /* connections last failed then; 0: not since the handle was made */
-	bool reopen; /* fenced, but maybe only for an outage: the handle is to be made anew */
+	int64_t stale_since_ms; /* an assignment could not be taken, and none has come since; 0: not so */
+	bool reopen;		/* fenced, but maybe only for an outage: the handle is to be made anew */
 };
 
 /* NULL: not one of ours, or never assigned. */

@@ -20,12 +20,20 @@ void builder_fail(struct builder *b, enum seg_rc rc, const char *fmt, ...)
 	b->rc = seg_error_set(b->err, rc, "%s", text);
 }
 
+static void no_room(struct builder *b)
+{
+	if (b->program->arena.no_memory)
+		builder_fail(b, SEG_NO_MEMORY, "out of memory for a schema's program");
+	else
+		builder_fail(b, SEG_LIMIT, "the schema makes a program larger than %d MiB", ARENA_MAX >> 20);
+}
+
 void *builder_take(struct builder *b, size_t count, size_t size)
 {
 	void *p = seg_arena_alloc(&b->program->arena, (count ? count : 1) * size);
 
 	if (!p)
-		builder_fail(b, SEG_LIMIT, "the schema makes a program larger than %d MiB", ARENA_MAX >> 20);
+		no_room(b);
 	return p;
 }
 
@@ -34,7 +42,7 @@ struct seg_str builder_text(struct builder *b, const char *s, size_t len)
 	char *copy = seg_arena_copy(&b->program->arena, s, len);
 
 	if (!copy)
-		builder_fail(b, SEG_LIMIT, "the schema makes a program larger than %d MiB", ARENA_MAX >> 20);
+		no_room(b);
 	return (struct seg_str){copy ? copy : "", copy ? (uint32_t)len : 0};
 }
 
@@ -51,7 +59,9 @@ uint32_t builder_step(struct builder *b, enum step_code code, enum store store, 
 		uint32_t cap = p->cap ? p->cap * 2 : 128;
 		struct step *grown = cap <= SEG_PROGRAM_LENGTH ? realloc(p->steps, cap * sizeof(*grown)) : NULL;
 
-		if (!grown) {
+		if (!grown && cap <= SEG_PROGRAM_LENGTH) {
+			builder_fail(b, SEG_NO_MEMORY, "out of memory for a schema's program");
+		} else if (!grown) {
 			builder_fail(b, SEG_LIMIT, "the schema makes a program of more than %d steps",
 				     SEG_PROGRAM_LENGTH);
 		} else {

@@ -84,6 +84,9 @@ static enum seg_rc take_record(struct seg_worker *w, struct seg_lane *lane, enum
 	const struct seg_event *event;
 	struct seg_raw raw = {source, m->partition, m->offset, m->timestamp_ms, m->key, m->value};
 	enum seg_refusal refusal = seg_intake_read(w->intake, &raw, &event);
+	if (refusal == SEG_REFUSED_NO_MEMORY) /* says nothing about the record: it must not be lost for it */
+		return seg_error_set(err, SEG_NO_MEMORY, "%s/%" PRId32 ", offset %" PRId64 ": out of memory",
+				     w->inst->topics[source], m->partition, m->offset);
 	bool again = m->offset < lane->judged[source];
 	watch_mismatch(w, lane, source, m->offset, refusal);
 	w->events++;
