@@ -86,12 +86,13 @@ def zombie(site, dice):
     give_back(site, one, two)
 
 
-@fault(10, "max.poll.interval exceeded, another takes over", runs=6, short_runs=1)
+@fault(10, "max.poll.interval exceeded, another takes over", runs=4)
 def too_slow_to_poll(site, dice):
     """One worker thread stands still for longer than the interval, while librdkafka's threads go on with heartbeats."""
     interval_s = SESSION_S + 1
     site.setup(settings={"workers": 1, "kafka": {"max_poll_interval": f"{interval_s}s"}})
-    one = site.warm(events=9000, stall=f"before_produce:{dice.randint(1, 20)}:{(interval_s + SESSION_S + 4) * 1000}", armed=False)
+    stall_s = interval_s + SESSION_S + 4
+    one = site.warm(events=9000, stall=f"before_produce:{dice.randint(1, 20)}:{stall_s * 1000}", armed=False)
     one.arm()
     site.load_rest(rate=1000)
     wait_stall(one)
@@ -105,7 +106,7 @@ def too_slow_to_poll(site, dice):
 
 # ---- 14: brokers go and come ----
 
-@fault(14, "broker: kill -9 and restart under load", runs=6, short_runs=1, kafkas=BOTH, other_runs=2, private=True)
+@fault(14, "broker: kill -9 and restart under load", runs=4, short_runs=1, kafkas=BOTH, other_runs=2, private=True)
 def broker_killed(site, dice):
     site.setup()
     one = site.warm(events=9000)
@@ -131,7 +132,8 @@ def brokers_rolled(site, dice):
     site.wait_drained(instances=[one])
 
 
-@fault(14, "three brokers, one killed with -9 and restarted", part="c", runs=3, kafkas=BOTH, other_runs=1, brokers=3, private=True)
+@fault(14, "three brokers, one killed with -9 and restarted", part="c", runs=3, kafkas=BOTH, other_runs=1, brokers=3,
+       private=True)
 def one_of_three_killed(site, dice):
     site.setup()
     one = site.warm(events=12000, upto=4000)
@@ -181,7 +183,7 @@ def end_txn_lost(site, dice):
         proxy.close()
 
 
-@fault(16, "the broker aborts a transaction for its time-out", runs=6, short_runs=1)
+@fault(16, "the broker aborts a transaction for its time-out", runs=4, short_runs=1)
 def transaction_timed_out(site, dice):
     site.setup()
     step = dice.choice(("after_produce", "after_offsets"))
@@ -228,7 +230,8 @@ def broker_gone(site, dice):
 def held_by_another(site, dice):
     site.setup()
     one = site.warm(events=9000)
-    other = Producer({"bootstrap.servers": site.brokers, "transactional.id": f"{site.app}-other", "transaction.timeout.ms": 300000})
+    other = Producer({"bootstrap.servers": site.brokers, "transactional.id": f"{site.app}-other",
+                      "transaction.timeout.ms": 300000})
     other.init_transactions(30)
     other.begin_transaction()
     for topic in site.topics.values():
