@@ -290,27 +290,25 @@ def record_of(text):
     return re.sub(r"bug-[\w-]+?-\d+-\d+", "app", text).replace("|", "\\|")
 
 
-def as_markdown(results):
-    by_id = {result["id"]: result for result in results}
-    lines = ["| seeded bug | fault | without it | caught by | a finding | runs |", "|---|---|---|---|---|---|"]
-    for bug in BUGS:
-        result = by_id.get(bug.id)
-        if result:
-            caught = result["caught"] or {"check": "not caught", "kind": "", "record": ""}
-            lines.append(f"| `{bug.id}`: {describe(bug)} | {bug.fault} | {'nothing found' if result['plain'] else 'found'} | "
-                         f"`{caught['check']}` | {caught['kind']}: {record_of(caught['record'])[:160]} | {result['runs']} |")
-    return "\n".join(lines)
+def row_of(bug, result):
+    caught = result["caught"] or {"check": "not caught", "kind": "", "record": ""}
+    return (f"| `{bug.id}`: {describe(bug)} | {bug.fault} | {'nothing found' if result['plain'] else 'found'} | "
+            f"`{caught['check']}` | {caught['kind']}: {record_of(caught['record'])[:160]} | {result['runs']} |")
 
 
 def write_doc(results):
+    """The rows of what was run; the others stay as they were."""
     path = SOURCE_DIR / "docs" / "faults.md"
-    text = path.read_text() if path.exists() else "# Faults\n"
-    table = f"{BEGIN}\n{as_markdown(results)}\n{END}"
-    if BEGIN in text:
-        text = text[:text.index(BEGIN)] + table + text[text.index(END) + len(END):]
-    else:
-        text += f"\n## Seeded bugs\n\n{table}\n"
-    path.write_text(text)
+    text = path.read_text()
+    before, found, rest = text.partition(BEGIN)
+    table, closed, after = rest.partition(END)
+    if not found or not closed:
+        raise SystemExit(f"seeded_bugs: {path} has no marks for the table")
+    rows = {line.split("`")[1]: line for line in table.splitlines() if line.startswith("| `")}
+    rows.update({bug.id: row_of(bug, r) for bug in BUGS for r in results if r["id"] == bug.id})
+    lines = ["| seeded bug | fault | without it | caught by | a finding | runs |", "|---|---|---|---|---|---|",
+             *(rows[bug.id] for bug in BUGS if bug.id in rows)]
+    path.write_text(f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{after}")
 
 
 def arguments():
@@ -320,7 +318,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", action="store_true")
-    parser.add_argument("--write-doc", action="store_true", help="put the table into docs/faults.md")
+    parser.add_argument("--write-doc", action="store_true", help="put what was run into the table of docs/faults.md")
     parser.add_argument("--build-dir", default=os.environ.get("SEG_BUILD_DIR"), help=argparse.SUPPRESS)
     for name in ("--work", "--brokers", "--folder"):
         parser.add_argument(name, help=argparse.SUPPRESS)
