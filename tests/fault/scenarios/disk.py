@@ -235,17 +235,17 @@ def flip_and_go_on(site, dice, pattern):
         verdict.findings.insert(0, f"after the flip in {where}")
 
 
-@fault(23, "a flipped bit in a table", part="a", runs=20, short_runs=1)
+@fault(23, "a flipped bit in a table", part="a", runs=12, short_runs=1)
 def flip_in_table(site, dice):
     flip_and_go_on(site, dice, "*.sst")
 
 
-@fault(23, "a flipped bit in the write-ahead log", part="b", runs=20, short_runs=1)
+@fault(23, "a flipped bit in the write-ahead log", part="b", runs=12, short_runs=1)
 def flip_in_log(site, dice):
     flip_and_go_on(site, dice, "*.log")
 
 
-@fault(23, "a flipped bit in the MANIFEST", part="c", runs=20, short_runs=1)
+@fault(23, "a flipped bit in the MANIFEST", part="c", runs=12, short_runs=1)
 def flip_in_manifest(site, dice):
     flip_and_go_on(site, dice, "MANIFEST-*")
 
