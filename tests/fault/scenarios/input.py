@@ -277,11 +277,12 @@ class StreamTime:
 
     def look(self, instance, what, idle=False):
         """With idle: nothing came in since the last look. Returns the least of them."""
-        now, seen, recovered = time.monotonic(), {}, len(instance.events("recovered"))
+        now, seen = time.monotonic(), {}
         for worker in instance.status()["workers"]:
             for part in worker["partitions"]:
                 if part["state"] == "running" and part.get("stream_time_ms") is not None:
                     seen[part["partition"]] = part["stream_time_ms"]
+        recovered = len(instance.events("recovered"))  # looked at last: a recovery in between is allowed for
         for partition, ms in seen.items():
             before_ms, at = self.last.get(partition, (ms, now))
             # What time alone has added since the last cut is known to memory only: a recovery may begin without it.
