@@ -21,8 +21,22 @@ def crash_while_draining(site, dice, point, last_n, delay_us=0, rate=3000):
     one = begin(site, dice, crash=crash, armed=False)
     one.arm()
     site.load_rest(rate=rate, upto=5000)
-    one.wait_crash()
+    one.wait_crash(missed=more_to_come(site, rate))
     recover(site)
+
+
+def more_to_come(site, rate):
+    """What wait_crash() looks at: when all has been sent and the point has not come, as on a busy machine that makes few large
+    commits of it, further days of the shop are sent."""
+    sent = []
+
+    def look():
+        if all(process.poll() is not None for process in site.loads) and len(sent) < 18:
+            site.wait_loaded()
+            sent.append(site.load(1500, "--start", f"2025-{3 + len(sent) // 2:02}-{2 + len(sent) % 2 * 14:02}T00:00:00Z",
+                                  rate=rate, wait=False, customers=300, days=10, seed=site.seed + len(sent) + 1))
+        return False
+    return look
 
 
 def recover(site):
