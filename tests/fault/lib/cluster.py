@@ -44,7 +44,7 @@ class Cluster:
     def start(self):
         self.front_ports = free_ports(self.nodes) if self.key.front else None
         self.kafka = Kafka({**PROPERTIES, **dict(self.key.properties)}, keep=self.keep, version=self.version,
-                           nodes=self.nodes, front_ports=self.front_ports).__enter__()
+                           nodes=self.nodes, front_ports=self.front_ports, start_timeout=300).__enter__()
         self.brokers = self.kafka.brokers
         self.front_brokers = self.kafka.front_brokers if self.key.front else None
         return self
