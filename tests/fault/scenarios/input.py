@@ -298,13 +298,12 @@ class StreamTime:
 
     def settle(self, instance, timeout=120):
         """Until it has come as far as the events, and moves with the clock alone."""
-        until = time.monotonic() + timeout
-        while True:
+        until, quiet = time.monotonic() + timeout, 0
+        while quiet < 3:  # the status is made about once a second
             before = dict(self.look(instance, "settling"))
-            time.sleep(.4)
+            time.sleep(.8)
             after = self.look(instance, "settling")
-            if after and all(after[p] - before.get(p, 0) < 2000 for p in after):
-                return
+            quiet = quiet + 1 if after and all(after[p] - before.get(p, 0) < 4000 for p in after) else 0
             expect(time.monotonic() < until, f"stream time does not come to rest: {before} {after}")
 
 
