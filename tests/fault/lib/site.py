@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 
 import yaml
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 SOURCE_DIR = pathlib.Path(__file__).resolve().parents[3]
@@ -245,7 +245,19 @@ class Site:
 
     def ends(self):
         """{(topic, partition): (low, high)} of the inputs."""
-        return {place: self.probe.get_watermark_offsets(TopicPartition(*place), timeout=30) for place in self.places()}
+        return {place: self._end(place) for place in self.places()}
+
+    def _end(self, place, timeout=60):
+        """A leader may have moved, or be gone for a moment."""
+        until = time.monotonic() + timeout
+        while True:
+            try:
+                return self.probe.get_watermark_offsets(TopicPartition(*place), timeout=30)
+            except KafkaException:
+                if time.monotonic() > until:
+                    raise
+                self.probe.list_topics(place[0], timeout=30)
+                time.sleep(.2)
 
     def positions(self):
         """{(topic, partition): offset} that the group has committed; -1: none."""
