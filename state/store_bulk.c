@@ -37,7 +37,7 @@ static enum seg_rc set_triggers(struct seg_store *s, int merge, int slow, int st
 	snprintf(texts[1], sizeof texts[1], "%d", slow);
 	snprintf(texts[2], sizeof texts[2], "%d", stop);
 	rocksdb_set_options(s->db, 3, names, values, &message);
-	return message ? seg_store_failed(s->dir, "cannot change options", message, err) : SEG_OK;
+	return message ? seg_store_failed_in(s, "cannot change options", message, err) : SEG_OK;
 }
 
 int seg_store_files_at_level_0(struct seg_store *s)
@@ -83,7 +83,7 @@ struct seg_store *seg_run_store(const struct seg_run *run)
 
 static enum seg_rc check(struct seg_run *run, const char *what, char *message, struct seg_error *err)
 {
-	return message ? seg_store_failed(run->store->dir, what, message, err) : SEG_OK;
+	return message ? seg_store_failed_in(run->store, what, message, err) : SEG_OK;
 }
 
 enum seg_rc seg_run_open(struct seg_store *s, struct seg_run **ret, struct seg_error *err)
