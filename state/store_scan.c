@@ -153,7 +153,10 @@ static enum seg_rc check_all(struct seg_store *s, rocksdb_t *db, uint64_t *ret_p
 	return SEG_OK;
 }
 
-/* A second, read-only database over the same files, without a block cache, sees what the disk has. */
+/*
+ * A second, read-only database over the same files, without a block cache, sees what the disk has. Meanwhile the first
+ * keeps the files that its compactions have replaced: they would be missed and taken for damage.
+ */
 enum seg_rc seg_store_verify(struct seg_store *s, uint64_t *ret_profiles, struct seg_error *err)
 {
 	rocksdb_flushoptions_t *flush = rocksdb_flushoptions_create();
@@ -165,6 +168,9 @@ enum seg_rc seg_store_verify(struct seg_store *s, uint64_t *ret_profiles, struct
 
 	rocksdb_flushoptions_set_wait(flush, 1);
 	rocksdb_flush(s->db, flush, &message);
+	if (!message)
+		rocksdb_disable_file_deletions(s->db, &message);
+	bool kept = !message;
 	if (!message) {
 		rocksdb_block_based_options_set_no_block_cache(table, 1);
 		rocksdb_options_set_block_based_table_factory(options, table);
@@ -176,6 +182,13 @@ enum seg_rc seg_store_verify(struct seg_store *s, uint64_t *ret_profiles, struct
 		rc = check_all(s, db, ret_profiles, err);
 	if (db)
 		rocksdb_close(db);
+	message = NULL;
+	if (kept)
+		rocksdb_enable_file_deletions(s->db, 0, &message);
+	if (message && rc == SEG_OK)
+		rc = seg_store_failed(s->dir, "cannot be let go on", message, err);
+	else
+		rocksdb_free(message);
 	rocksdb_options_destroy(options);
 	rocksdb_block_based_options_destroy(table);
 	rocksdb_flushoptions_destroy(flush);
