@@ -139,7 +139,7 @@ def random_moments(site, dice):
     """One stream and one application through all of it. A kill counts only if there was something left to commit. Some
     come while it starts and recovers, the others after its first commit."""
     site.setup(settings=EXPIRY)
-    left, events, chunk = (12 if site.short else 200), 60000, 1500
+    left, events, chunk = (12 if site.short else 200), 100000, 1500
     site.warm(events=events, upto=3000, stream={"customers": 1500, "erase_share": .01}).kill()
     sent, feeder, until = 3000, None, time.monotonic() + (300 if site.short else 2000)
     while left:
