@@ -225,7 +225,7 @@ def arguments():
     parser.add_argument("--kafka", choices=KAFKAS, help="on this version only")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="N times as many runs, each with its own seed")
     parser.add_argument("--runs", type=int, default=sys.maxsize, metavar="N", help="at most N runs of each")
-    parser.add_argument("--jobs", type=int, default=3, metavar="N", help="runs beside each other [3]")
+    parser.add_argument("--jobs", type=int, default=6, metavar="N", help="runs beside each other [6]")
     parser.add_argument("--json", metavar="FILE", help="a line of JSON for each run")
     parser.add_argument("--keep", action="store_true", help="leave folders and brokers' logs behind")
     parser.add_argument("--write-doc", action="store_true", help="put the table into docs/faults.md")
