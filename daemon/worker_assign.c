@@ -159,7 +159,7 @@ static void park(struct seg_worker *w, struct seg_lane *lane, bool drop)
 	seg_worker_reached_nothing(w, lane);
 	seg_lane_move(w, lane, SEG_LANE_GONE);
 	w->lanes[lane->partition] = NULL;
-	seg_metric_hide(seg_meter_partition(w->inst->meters, SEG_METER_STREAM_TIME, lane->partition));
+	seg_worker_hide_lane(w, lane->partition);
 	free(lane);
 }
 

@@ -178,6 +178,8 @@ enum seg_rc seg_worker_txn_failed(struct seg_worker *w, enum seg_rc outcome, str
 bool seg_worker_commit_is_due(const struct seg_worker *w, const struct seg_now *now);
 
 /* worker_status.c */
+/* The gauges of a partition that is not ours any more go. */
+void seg_worker_hide_lane(struct seg_worker *w, int32_t p);
 /* Until the next look it is said to wait for brokers that do not answer. */
 void seg_worker_unreachable(struct seg_worker *w);
 void seg_worker_look(struct seg_worker *w, const struct seg_now *now, bool always);

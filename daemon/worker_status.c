@@ -47,6 +47,21 @@ static int64_t lane_lag(struct seg_worker *w, struct seg_lane *lane)
 	return total;
 }
 
+void seg_worker_hide_lane(struct seg_worker *w, int32_t p)
+{
+	struct seg_meters *m = w->inst->meters;
+	char partition[16];
+	snprintf(partition, sizeof(partition), "%" PRId32, p);
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		if (w->topic_of[s] >= 0)
+			seg_metric_hide(seg_meter_labelled(m, SEG_METER_LAG, w->inst->topics[s], partition));
+	}
+	seg_metric_hide(seg_meter_labelled(m, SEG_METER_RECOVERY, partition, "changelog"));
+	seg_metric_hide(seg_meter_labelled(m, SEG_METER_RECOVERY, partition, "inputs"));
+	seg_metric_hide(seg_meter_partition(m, SEG_METER_RECOVERY_SECONDS, p));
+	seg_metric_hide(seg_meter_partition(m, SEG_METER_STREAM_TIME, p));
+}
+
 static void look_at_lane(struct seg_worker *w, struct seg_lane *lane, bool lag, struct seg_lane_status *ret)
 {
 	int64_t known_lag = ret->lag;

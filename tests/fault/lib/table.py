@@ -55,8 +55,8 @@ def as_text(rows):
 
 
 def as_markdown(rows):
-    lines = ["| " + " | ".join(COLUMNS[:-2]) + " |", "|---|" + "---|" * (len(COLUMNS) - 3)]
-    return "\n".join(lines + ["| " + " | ".join(row.cells()[:-2]) + " |" for row in rows])
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|---|" + "---|" * (len(COLUMNS) - 1)]
+    return "\n".join(lines + ["| " + " | ".join(row.cells()) + " |" for row in rows])
 
 
 def versions(binary, kafkas):
