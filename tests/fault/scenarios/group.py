@@ -1,5 +1,6 @@
 """Faults 11, 12, 13, 14s, 31 and 32: who belongs to the group, and offsets and topics that are not what they were."""
 import pathlib
+import re
 import time
 
 import yaml
@@ -93,6 +94,9 @@ def given_back(site, dice):
            f"kept {sorted(kept)}, back without recovery {sorted(back)}, recoveries {before} and then "
            f"{len(one.events('recovery_begins'))}")
     expect(not one.events("commit_unknown"), "a rebalance made an outcome unknown")
+    lag = re.compile(r'^segmentd_lag_records\{[^}]*partition="(\d+)"', re.M)
+    wait_for("gauges of those partitions only that it has", lambda: {int(p) for p in lag.findall(one.get("/metrics")[1])} == kept,
+             alive=[one])
 
 
 @fault(11, "a restart within session.timeout moves nothing", part="c", runs=2, short_runs=1)
