@@ -172,11 +172,10 @@ static bool all_flushed(const struct seg_worker *w)
 /* Who was still being recovered has nothing to flush, but is not whole. */
 static bool is_whole(const struct seg_worker *w)
 {
-	return !w->recreate && all_flushed(w) && !seg_worker_is_recovering(w);
+	return !w->recreate && !w->left_unflushed && all_flushed(w) && !seg_worker_is_recovering(w);
 }
 
-/* Commits, ends the running cycle and runs one more, or as much of it as fits. */
-static enum seg_rc finish(struct seg_worker *w, struct seg_error *err)
+enum seg_rc seg_worker_flush(struct seg_worker *w, struct seg_error *err)
 {
 	int64_t until = seg_monotonic_ms() + seg_instance_time_left(w->inst, SEG_STOP_COMMITS_MS, SEG_STOP_COMMITS_MS);
 	enum seg_rc rc = SEG_OK;
@@ -189,10 +188,22 @@ static enum seg_rc finish(struct seg_worker *w, struct seg_error *err)
 		if (!rc && !w->recreate)
 			rc = maintain(w, err);
 	}
+	return rc;
+}
+
+static const char *why_not_whole(const struct seg_worker *w)
+{
+	if (w->recreate)
+		return " why=\"the last commit was not answered: the next start recovers\"";
+	return w->left_unflushed ? " why=\"the group took partitions back: who gets them recovers\"" : "";
+}
+
+static enum seg_rc finish(struct seg_worker *w, struct seg_error *err)
+{
+	enum seg_rc rc = seg_worker_flush(w, err);
 	if (!rc)
 		seg_log(SEG_LOG_INFO, "checkpoint_at_stop", "worker=%u whole=%s%s", w->index,
-			is_whole(w) ? "yes" : "no",
-			w->recreate ? " why=\"the last commit was not answered: the next start recovers\"" : "");
+			is_whole(w) ? "yes" : "no", why_not_whole(w));
 	return rc;
 }
 

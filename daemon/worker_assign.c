@@ -128,6 +128,7 @@ enum seg_rc seg_worker_assigned(void *ctx, const struct seg_position *list, size
 	}
 	free(all);
 	w->answered = !rc;
+	w->left_unflushed = false;
 	w->committed_mono_ms = seg_monotonic_ms();
 	return rc;
 }
@@ -148,6 +149,7 @@ static void remember_counts(struct seg_worker *w, const struct seg_lane *lane)
 static void park(struct seg_worker *w, struct seg_lane *lane, bool drop)
 {
 	bool whole = !drop && seg_lane_may(lane, SEG_MAY_COMMIT);
+	w->left_unflushed |= !drop && !(whole && seg_shard_is_flushed(lane->shard));
 	seg_lane_reset(w, lane);
 	if (seg_lane_may(lane, SEG_MAY_HOLD)) {
 		remember_counts(w, lane);
@@ -172,7 +174,10 @@ enum seg_rc seg_worker_revoked(void *ctx, const struct seg_position *list, size_
 		seg_log(SEG_LOG_WARN, "assignment_lost", "worker=%u partitions=%zu", w->index, len);
 		w->recreate = true; /* what is open must not be committed by anybody */
 	} else if (!w->recreate) {
-		rc = seg_worker_commit(w, err);
+		/* In the middle of a stop nobody may come for them who ends the checkpoint. */
+		rc = seg_worker_is_stopping(w) ? seg_worker_flush(w, err) : SEG_OK;
+		if (!rc && !w->recreate)
+			rc = seg_worker_commit(w, err);
 	}
 	bool drop = lost || w->recreate || rc;
 	for (size_t i = 0; i < len; i++) {

@@ -80,6 +80,7 @@ struct seg_worker {
 	struct seg_latencies latencies;
 	struct seg_error failed; /* in a callback */
 	bool answered;		 /* by the group: the assignment is known, maybe empty */
+	bool left_unflushed;	 /* taken back by the group before a checkpoint was whole, and not answered since */
 	bool recreate;		 /* outcome unknown or fenced: the producer is to be made anew */
 	int64_t recreate_not_before_ms;
 
@@ -173,6 +174,8 @@ void seg_worker_fold_restart(struct seg_worker *w);
 /* worker_commit.c: one transaction over all running lanes and the fold, if there is anything to commit. After an abort
  * or an unknown outcome (`recreate`) it returns SEG_OK, having done what follows from it. */
 enum seg_rc seg_worker_commit(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
+/* worker.c, at a stop: commits, ends the running cycle and runs one more, or as much of it as fits. */
+enum seg_rc seg_worker_flush(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
 /* A record could not be put into the open transaction: SEG_ABORT and SEG_RECREATE are dealt with as in a commit. */
 enum seg_rc seg_worker_txn_failed(struct seg_worker *w, enum seg_rc outcome, struct seg_error *err) SEG_MUST_CHECK;
 bool seg_worker_commit_is_due(const struct seg_worker *w, const struct seg_now *now);
