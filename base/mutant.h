@@ -1,7 +1,7 @@
 /*
  * Seeded bugs. In a build with SEG_MUTATIONS each rule of the protocol can be broken on purpose, so that the tests that
  * guard it can be shown to fail; in every other build SEG_MUTANT() is the constant false and leaves no trace.
- * The names are those of the protocol's model, see docs/protocol.md.
+ * The names are those of the protocol's model, see docs/design.md, section 2.
  */
 #ifndef SEG_BASE_MUTANT_H
 #define SEG_BASE_MUTANT_H

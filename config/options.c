@@ -251,8 +251,8 @@ const struct seg_option seg_options[] =
 	 .def = "10s",
 	 .lo = SECOND,
 	 .hi = HOUR,
-	 .help = "How long re-reading the inputs may take after a crash. Shorter means that "
-		 "profiles are written more often."},
+	 .help = "How long reading the changelog and the inputs again may take, together, after "
+		 "a crash. Shorter means that profiles are written more often."},
 	{.name = "checkpoint.max_interval",
 	 .type = SEG_OPTION_DURATION,
 	 .offset = AT(checkpoint.max_interval_ms),

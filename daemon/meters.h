@@ -12,7 +12,7 @@
 
 /* id, type, labels, help: names get the prefix segmentd_ */
 #define SEG_METER_TABLE(X)                                                                                             \
-	X(EVENTS, "segmentd_events_total", COUNTER, "topic", NULL, "Records read from the inputs")                     \
+	X(EVENTS, "segmentd_events_total", COUNTER, "topic", NULL, "Input records, counted when committed")            \
 	X(DUPLICATES, "segmentd_duplicates_total", COUNTER, NULL, NULL,                                                \
 	  "Repeats of an event id, which change nothing")                                                              \
 	X(LATE, "segmentd_late_events_total", COUNTER, NULL, NULL,                                                     \
@@ -49,7 +49,8 @@
 	X(SUPPRESSED, "segmentd_moves_suppressed_total", COUNTER, NULL, NULL,                                          \
 	  "Evaluations whose move hysteresis or dwell held back")                                                      \
 	X(EVALUATED, "segmentd_evaluations_total", COUNTER, NULL, NULL, "Customers evaluated at commits")              \
-	X(DEAD_LETTERS, "segmentd_dead_letters_total", COUNTER, "reason", NULL, "Refused records by reason")           \
+	X(DEAD_LETTERS, "segmentd_dead_letters_total", COUNTER, "reason", NULL,                                        \
+	  "Refused records by reason, counted when committed")                                                         \
 	X(SOURCE_STOPPED, "segmentd_source_stopped", GAUGE, "topic", NULL,                                             \
 	  "1: not read any more, too many records have a key or a partition that does not fit; else 0")                \
 	X(DRIFT, "segmentd_drift_psi", GAUGE, "subject", NULL, "Newest population stability index by subject")         \
