@@ -168,6 +168,12 @@ void seg_shard_counts(const struct seg_shard *shard, struct seg_shard_counts *re
 	ret->below_window = n.below_window;
 }
 
+void seg_shard_counts_forget(struct seg_shard *shard)
+{
+	memset(&shard->counts, 0, sizeof(shard->counts));
+	seg_part_numbers_forget(shard->part);
+}
+
 void seg_shard_reread(struct seg_shard *shard, uint64_t events, int64_t took_ms)
 {
 	seg_pace_measured(&shard->pace, events, took_ms);

@@ -105,6 +105,8 @@ bool seg_shard_is_flushed(const struct seg_shard *shard);
 const struct seg_stream_time *seg_shard_time(const struct seg_shard *shard);
 const struct seg_sums *seg_shard_sums(const struct seg_shard *shard); /* complete when seg_part_recounted() */
 void seg_shard_counts(const struct seg_shard *shard, struct seg_shard_counts *ret);
+/* From 0 again, the part's figures of its cache, too: its owner has added them up, and the next one counts its own. */
+void seg_shard_counts_forget(struct seg_shard *shard);
 /* The promotion for which every customer of this partition has been evaluated. */
 uint64_t seg_shard_swept(const struct seg_shard *shard);
 

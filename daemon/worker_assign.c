@@ -143,6 +143,7 @@ static void remember_counts(struct seg_worker *w, const struct seg_lane *lane)
 	w->past_hits += n.hits;
 	w->past_misses += n.misses;
 	w->past_cycles += n.cycles;
+	seg_shard_counts_forget(lane->shard);
 }
 
 /* Back to the instance: with its memory if that is what was committed last, else without. */
@@ -155,13 +156,15 @@ static void park(struct seg_worker *w, struct seg_lane *lane, bool drop)
 		remember_counts(w, lane);
 		if (!whole)
 			seg_shard_drop(lane->shard);
-		seg_instance_park(w->inst, lane->shard);
-		lane->shard = NULL;
 	}
+	/* Before a neighbour can take it, whose word these are then. */
 	seg_worker_reached_nothing(w, lane);
+	seg_worker_hide_lane(w, lane->partition);
+	if (seg_lane_may(lane, SEG_MAY_HOLD))
+		seg_instance_park(w->inst, lane->shard);
+	lane->shard = NULL;
 	seg_lane_move(w, lane, SEG_LANE_GONE);
 	w->lanes[lane->partition] = NULL;
-	seg_worker_hide_lane(w, lane->partition);
 	free(lane);
 }
 

@@ -392,6 +392,11 @@ struct seg_store *seg_part_store(struct seg_part *part)
 	return part->store;
 }
 
+void seg_part_numbers_forget(struct seg_part *part)
+{
+	part->hits = part->misses = part->cycles = part->faults = part->below_window = 0;
+}
+
 void seg_part_numbers(const struct seg_part *part, struct seg_part_numbers *ret)
 {
 	*ret = (struct seg_part_numbers){

@@ -237,6 +237,8 @@ struct seg_part_numbers {
 	uint64_t faults;	     /* re-read records of customers who are not there, since open: left out */
 };
 void seg_part_numbers(const struct seg_part *part, struct seg_part_numbers *ret);
+/* Those "since open" begin at 0 again. */
+void seg_part_numbers_forget(struct seg_part *part);
 struct seg_store *seg_part_store(struct seg_part *part);
 
 #endif
