@@ -334,6 +334,8 @@ static enum seg_rc finish_rebuild(struct seg_part *part, struct seg_error *err)
 	seg_part_bulk_drop(part);
 	if (rc == SEG_OK)
 		rc = seg_part_spill(part, err);
+	if (rc == SEG_OK && (rc = seg_store_sync(part->store, err)) != SEG_OK) /* as at a cycle's end */
+		return seg_part_wrong(part, rc, err);
 	return rc == SEG_OK ? seg_part_write_position(part, position, part->cut.wall_ms, &part->cut, err) : rc;
 }
 
