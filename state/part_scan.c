@@ -56,10 +56,13 @@ static void looked_at(struct walk *w, uint64_t hash)
 static enum seg_rc visit_stored(struct walk *w, struct seg_error *err)
 {
 	struct seg_profile *p = NULL;
-	enum seg_rc rc = seg_profile_decode(w->item.data, w->item.len, &p, err);
+	struct seg_error own = {SEG_OK, ""};
+	enum seg_rc rc = seg_profile_decode(w->item.data, w->item.len, &p, &own);
 
+	if (rc == SEG_CORRUPT)
+		seg_store_distrust(w->part->store, own.text);
 	if (rc != SEG_OK)
-		return rc;
+		return seg_error_set(err, rc, "%s", own.text);
 	looked_at(w, w->item.hash);
 	if (seg_profile_is_alive(p))
 		rc = w->visit(w, NULL, p, &w->item, err);

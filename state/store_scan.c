@@ -86,11 +86,13 @@ static enum seg_rc iterator_next(struct seg_store *s, rocksdb_iterator_t *it, st
 		return message ? seg_store_failed_in(s, "cannot read on", message, err) : SEG_NOT_FOUND;
 	}
 	key = rocksdb_iter_key(it, &len);
-	if (len < SEG_KEY_HEAD || key[0] != SEG_KEY_PROFILE || len > SEG_KEY_HEAD + SEG_CUSTOMER_ID_BYTES)
+	if (len < SEG_KEY_HEAD || key[0] != SEG_KEY_PROFILE || len > SEG_KEY_HEAD + SEG_CUSTOMER_ID_BYTES) {
+		seg_store_distrust(s, "a key is no profile's");
 		return seg_error_set(err, SEG_CORRUPT,
 				     "store %s cannot be right and must be rebuilt: a key of %zu bytes is no "
 				     "profile's",
 				     dir, len);
+	}
 	ret->hash = read_hash(key);
 	ret->id = (struct seg_str){key + SEG_KEY_HEAD, (uint32_t)(len - SEG_KEY_HEAD)};
 	ret->data = (const uint8_t *)rocksdb_iter_value(it, &ret->len);
