@@ -225,6 +225,8 @@ static int verify(const struct seg_args *args, const char *data)
 	enum seg_rc rc = seg_verify_open(config, &v.with, &err);
 	if (!rc)
 		rc = seg_state_for_each_store(data, print_verify, &v, &err);
+	if (!rc && config)
+		rc = seg_verify_fleet(v.with, stdout, &v.failed, &err);
 	if (!rc && !config)
 		printf("Kafka was not asked: give --config FILE to compare with the group's offsets and the sums\n");
 	int code = rc ? seg_failed(args, &err) : v.failed ? SEG_EXIT_FAILED : SEG_EXIT_DONE;

@@ -218,3 +218,13 @@ const struct seg_basis *seg_sums_told_basis(const struct seg_sums_told *t)
 {
 	return t->model ? &t->model->basis : NULL;
 }
+
+enum seg_rc seg_sums_told_add(const struct seg_sums_told *t, struct seg_sums *total, struct seg_error *err)
+{
+	for (size_t i = 0; i < t->len; i++) {
+		enum seg_rc rc = seg_sums_add(total, t->items[i].sums, err);
+		if (rc)
+			return seg_error_wrap(err, rc, "sums/%d", (int)t->items[i].partition);
+	}
+	return SEG_OK;
+}

@@ -33,4 +33,8 @@ void seg_sums_told_free(struct seg_sums_told *t); /* NULL is fine */
 const struct seg_told *seg_sums_told_of(const struct seg_sums_told *t, int32_t partition);
 const struct seg_basis *seg_sums_told_basis(const struct seg_sums_told *t);
 
+/* total += the sums of everybody who told some: what the fold learns from. Errors as seg_sums_add(). */
+enum seg_rc seg_sums_told_add(const struct seg_sums_told *t, struct seg_sums *total,
+			      struct seg_error *err) SEG_MUST_CHECK;
+
 #endif

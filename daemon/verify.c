@@ -7,6 +7,7 @@
 #include "consumers/kafka_input.h"
 #include "daemon/sums_told.h"
 #include "daemon/topic_specs.h"
+#include "producers/topic_admin.h"
 
 enum { ASK_MS = 10000, CLOSE_MS = 5000 };
 
@@ -19,6 +20,8 @@ struct seg_verify {
 	enum seg_source source_of[SEG_SOURCES];
 	size_t topics_len;
 	struct seg_sums_told *told; /* read when a store first needs them */
+	struct seg_sums *fleet;	    /* the recount over the partitions whose sums are equal to it; NULL: none yet */
+	int32_t equal;		    /* how many they are */
 };
 
 /* One store, while it is looked at. */
@@ -147,8 +150,10 @@ static void tell_difference(const struct look *l, const struct seg_told *told, c
 	fail(l, text);
 }
 
-static void compare_sums(const struct look *l, const struct seg_told *told, const struct seg_sums *again)
+/* True: they are there and equal. */
+static bool compare_sums(const struct look *l, const struct seg_told *told, const struct seg_sums *again)
 {
+	const struct seg_sum_bucket *b = NULL;
 	char text[512];
 	if (told && told->broken.rc) {
 		snprintf(text, sizeof(text), "%s: %.400s", l->v->config->internals.model_sums, told->broken.text);
@@ -162,16 +167,26 @@ static void compare_sums(const struct look *l, const struct seg_told *told, cons
 			"partition %" PRId32
 			": no closing record on %s: there are no sums to compare with the recount\n",
 			l->at->partition, l->v->config->internals.model_sums);
+	} else if ((b = seg_sums_difference(told->sums, again))) {
+		tell_difference(l, told, again, b);
 	} else {
-		const struct seg_sum_bucket *b = seg_sums_difference(told->sums, again);
-		if (b)
-			tell_difference(l, told, again, b);
-		else
-			fprintf(l->out,
-				"partition %" PRId32 ": sums equal the recount (buckets: %zu, told at commit %" PRIu64
-				")\n",
-				l->at->partition, seg_sums_len(again), told->close.sequence);
+		fprintf(l->out,
+			"partition %" PRId32 ": sums equal the recount (buckets: %zu, told at commit %" PRIu64 ")\n",
+			l->at->partition, seg_sums_len(again), told->close.sequence);
+		return true;
 	}
+	return false;
+}
+
+static enum seg_rc add_to_fleet(struct seg_verify *v, const struct seg_sums *sums, struct seg_error *err)
+{
+	if (!v->fleet)
+		v->fleet = seg_sums_new();
+	if (!v->fleet)
+		return seg_error_set(err, SEG_NO_MEMORY, "recount: out of memory");
+	enum seg_rc rc = seg_sums_add(v->fleet, sums, err);
+	v->equal += !rc;
+	return rc;
 }
 
 static enum seg_rc verify_sums(const struct look *l, struct seg_error *err)
@@ -184,10 +199,64 @@ static enum seg_rc verify_sums(const struct look *l, struct seg_error *err)
 	if (!again.sums)
 		return seg_error_set(err, SEG_NO_MEMORY, "recount: out of memory");
 	rc = seg_state_each(l->at, count_profile, &again, err);
-	if (!rc)
-		compare_sums(l, seg_sums_told_of(v->told, l->at->partition), again.sums);
+	if (!rc && compare_sums(l, seg_sums_told_of(v->told, l->at->partition), again.sums))
+		rc = add_to_fleet(v, again.sums, err);
 	seg_sums_free(again.sums);
 	return rc;
+}
+
+/* ---- the fleet ---- */
+
+static enum seg_rc count_partitions(const struct seg_verify *v, int32_t *ret, struct seg_error *err)
+{
+	struct seg_admin *admin = NULL;
+	struct seg_topic_info info = {0};
+	enum seg_rc rc = seg_admin_open(&v->client, ASK_MS, &admin, err);
+	if (!rc)
+		rc = seg_admin_layout(admin, v->topics[0], &info, err);
+	seg_admin_close(admin, CLOSE_MS);
+	*ret = info.partitions;
+	return rc;
+}
+
+/* Each partition's are equal; what can still differ: somebody told sums who is none of the partitions. */
+static enum seg_rc compare_fleet(struct seg_verify *v, FILE *out, bool *ret_failed, struct seg_error *err)
+{
+	struct seg_sums *total = seg_sums_new();
+	if (!total)
+		return seg_error_set(err, SEG_NO_MEMORY, "sums: out of memory");
+	enum seg_rc rc = seg_sums_told_add(v->told, total, err);
+	const struct seg_sum_bucket *b = rc ? NULL : seg_sums_difference(total, v->fleet);
+	if (rc == SEG_CORRUPT) {
+		fprintf(out, "fleet: FAILED: the partitions' sums cannot be added up: %s\n", err->text);
+	} else if (b) {
+		fprintf(out,
+			"fleet: FAILED: the sums on %s differ from the recount over all %" PRId32
+			" partitions, first in cluster %" PRIu64 " of basis %" PRIu64
+			": somebody told sums who is none of them\n",
+			v->config->internals.model_sums, v->equal, b->cluster, b->basis);
+	} else if (!rc) {
+		fprintf(out, "fleet: sums equal the recount over all %" PRId32 " partitions (buckets: %zu)\n", v->equal,
+			seg_sums_len(total));
+	}
+	*ret_failed = *ret_failed || b || rc == SEG_CORRUPT;
+	seg_sums_free(total);
+	return rc == SEG_CORRUPT ? SEG_OK : rc;
+}
+
+enum seg_rc seg_verify_fleet(struct seg_verify *v, FILE *out, bool *ret_failed, struct seg_error *err)
+{
+	int32_t partitions = 0;
+	enum seg_rc rc = count_partitions(v, &partitions, err);
+	if (rc)
+		return rc;
+	if (v->equal > 0 && v->equal == partitions)
+		return compare_fleet(v, out, ret_failed, err);
+	fprintf(out,
+		"fleet: sums not compared: equal to the recount in %" PRId32 " of %" PRId32
+		" partitions; the others are not here, not whole, have told none, or differ (see above)\n",
+		v->equal, partitions);
+	return SEG_OK;
 }
 
 /* ---- all of it ---- */
@@ -280,6 +349,7 @@ void seg_verify_close(struct seg_verify *v)
 		return;
 	seg_kafka_input_close(v->input, CLOSE_MS);
 	seg_sums_told_free(v->told);
+	seg_sums_free(v->fleet);
 	free(v->settings);
 	free(v);
 }

@@ -22,4 +22,10 @@ void seg_verify_close(struct seg_verify *v); /* NULL is fine */
 enum seg_rc seg_verify_store(struct seg_verify *v, struct seg_state_store *at, FILE *out, bool *ret_failed,
 			     struct seg_error *err) SEG_MUST_CHECK;
 
+/*
+ * After all stores, with a configuration: the line on the fleet, what all partitions told against the recount over all of
+ * them, as far as all were compared one by one. That they were not is said and no failure. Errors as above.
+ */
+enum seg_rc seg_verify_fleet(struct seg_verify *v, FILE *out, bool *ret_failed, struct seg_error *err) SEG_MUST_CHECK;
+
 #endif

@@ -202,7 +202,8 @@ def verify(job, code, *lines, config=None):
 
 def verify_is_right(job):
     step("state verify: checksums, offsets and sums are right, exit 0")
-    verify(job, 0, *[(f"partition {p}:", "sums equal the recount") for p in range(job.partitions)],
+    verify(job, 0, (f"fleet: sums equal the recount over all {job.partitions} partitions",),
+           *[(f"partition {p}:", "sums equal the recount") for p in range(job.partitions)],
            *[(f"partition {p}:", "equals the group's committed offsets") for p in range(job.partitions)])
 
 
@@ -216,12 +217,14 @@ def commit_as(job, group, positions):
 def verify_standing(job):
     step("state verify: no offsets and an older store are said, one that is ahead is found, exit 1")
     config, positions, place = job.write_config("other.yaml", group="other"), job.positions(), ("web-events", 0)
-    verify(job, 0, ("partition 0:", "other has no committed offsets"), ("partition 0: sums not compared",), config=config)
+    verify(job, 0, ("partition 0:", "other has no committed offsets"), ("partition 0: sums not compared",),
+           (f"fleet: sums not compared: equal to the recount in 0 of {job.partitions} partitions",), config=config)
     commit_as(job, "other", positions)
     verify(job, 0, ("partition 0:", "equals"), ("partition 0: sums equal",), config=config)
     commit_as(job, "other", {**positions, place: positions[place] - 1})
     verify(job, 1, ("partition 0: FAILED", "ahead", "web-events", f"{positions[place]} against {positions[place] - 1}"),
-           ("partition 1: sums equal",), config=config)
+           ("partition 1: sums equal",), ("fleet: sums not compared", f"{job.partitions - 1} of {job.partitions}"),
+           config=config)
     commit_as(job, "other", {**positions, place: positions[place] + 1})
     verify(job, 0, ("partition 0:", "older than the group's"), ("partition 0: sums not compared",), config=config)
 
@@ -243,6 +246,14 @@ def verify_finds(job, world):
     verify(job, 1, ("partition 0: FAILED", "sums differ", f"cluster {cluster} "), ("partition 1: sums equal",))
     send(f"sums/0/{cluster}", world.sums[f"sums/0/{cluster}"])
     send("sums/0", world.sums["sums/0"])
+    verify_is_right(job)
+    step("state verify: sums of a partition that does not exist are found, exit 1")
+    stranger = job.partitions
+    send(f"sums/{stranger}/{cluster}", world.sums[f"sums/1/{cluster}"])
+    send(f"sums/{stranger}", world.sums["sums/1"])
+    verify(job, 1, ("fleet: FAILED", "none of them"),
+           *[(f"partition {p}:", "sums equal the recount") for p in range(job.partitions)])
+    send(f"sums/{stranger}/{cluster}", None)
     verify_is_right(job)
 
 
