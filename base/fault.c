@@ -34,6 +34,7 @@ static struct {
 static struct {
 	int point; /* -1: none */
 	long n, ms;
+	bool again;
 } stall = {.point = -1};
 static struct {
 	enum seg_commit_outcome outcome;
@@ -80,11 +81,12 @@ static void read_stall(const char *value)
 
 	stall.point = colon ? find(point_ids, SEG_CRASH_POINTS, value, (size_t)(colon - value)) : -1;
 	if (stall.point < 0)
-		refuse("SEGMENTD_STALL", value, "wanted is name:n:ms, with a name of base/fault.h");
+		refuse("SEGMENTD_STALL", value, "wanted is name:n:ms or name:n:ms:again, with a name of base/fault.h");
 	stall.n = strtol(colon + 1, &end, 10);
 	if (*end == ':')
 		stall.ms = strtol(end + 1, &end, 10);
-	if (*end || stall.n < 1 || stall.ms < 1)
+	stall.again = strcmp(end, ":again") == 0;
+	if ((*end && !stall.again) || stall.n < 1 || stall.ms < 1)
 		refuse("SEGMENTD_STALL", value, "n and the milliseconds must be at least 1");
 }
 
@@ -190,8 +192,11 @@ void seg_crash_point(enum seg_crash_point point)
 
 	if (!atomic_load(&armed))
 		return;
-	if ((int)point == stall.point && atomic_fetch_add(&stall_passings, 1) + 1 == stall.n)
-		stall_here();
+	if ((int)point == stall.point) {
+		long n = atomic_fetch_add(&stall_passings, 1) + 1;
+		if (n == stall.n || (stall.again && n % stall.n == 0))
+			stall_here();
+	}
 	if ((int)point != crash.point || atomic_fetch_add(&passings, 1) + 1 != crash.n)
 		return;
 	int len = snprintf(line, sizeof line, "crash_point name=%s n=%ld delay_us=%ld\n", point_ids[point], crash.n,

@@ -5,8 +5,8 @@
  *   SEGMENTD_CRASH=name:n[:delay_us]   the n-th passing (from 1) of the crash point ends the process by SIGKILL, after one
  *                                      line on stderr, "crash_point name=… n=…"; with a delay from another thread, that
  *                                      many microseconds later, so that the kill falls into what comes next
- *   SEGMENTD_STALL=name:n:ms           the n-th passing of the crash point sleeps that long and goes on, after one line on
- *                                      stderr, "stall name=… n=…"
+ *   SEGMENTD_STALL=name:n:ms[:again]   the n-th passing of the crash point sleeps that long and goes on, after one line on
+ *                                      stderr, "stall name=… n=…"; with again so does every further n-th
  *   SEGMENTD_ARMED_BY=signal           passings are counted from the first SIGUSR2 on
  *   SEGMENTD_FAIL_COMMIT=how:n         the n-th commit fails: abort (the transaction is aborted), unknown_committed (it is
  *                                      committed, and the caller told that the outcome is unknown), unknown_aborted; after

@@ -240,7 +240,8 @@ static enum seg_rc check_group(const struct seg_part *part, bool *ret_warn, stru
 		return rc;
 	return seg_error_set(err, SEG_INVALID,
 			     "partition %d: the group's offsets (seq=%llu) are not those of the newest cut (seq=%llu): "
-			     "were they reset, or does another application use the group or the changelog?",
+			     "were they reset, or does another application use the group or the changelog? See that "
+			     "none does, then delete the group: it goes on from the newest cut",
 			     part->options.partition, (unsigned long long)g->seq, (unsigned long long)cut->seq);
 }
 
