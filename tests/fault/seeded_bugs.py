@@ -87,8 +87,7 @@ class Run:
     def ask(self, which, data_dir):
         site = self.site
         _, findings = oracle.run(site.brokers, site.app, site.binary, data_dir, SOURCE_DIR, which=which, topics=site.topics,
-                                 outputs={name: site.outputs[name] for name in ("segment_changes", "dead_letters")},
-                                 settings=site.settings)
+                                 outputs=site.outputs, settings=site.settings)
         return findings
 
     def look(self, instance):

@@ -217,6 +217,7 @@ class Site:
         self.outputs = {output: f"{app}.{topic}" for output, topic in OUTPUTS.items()}
         self.events, self.recoveries, self.instances, self.loads = 0, [], [], []
         self.verdict, self.oracle_options, self.stream = None, {}, None
+        self.sums_compared = True  # False: judge() need not find that the sums equal their recount; say why where it is set
         self.starts = collections.Counter()
         self._admin = self._probe = self._group = None
 
@@ -479,18 +480,28 @@ class Site:
 
     def judge(self, last):
         """After a whole stop of `last`, which held all partitions."""
-        _, findings = oracle.run(self.brokers, self.app, self.binary, last.data_dir, SOURCE_DIR, topics=self.topics,
-                                 outputs={name: self.outputs[name] for name in ("segment_changes", "dead_letters")},
-                                 settings=self.settings, **self.oracle_options)
+        world, findings = oracle.run(self.brokers, self.app, self.binary, last.data_dir, SOURCE_DIR, topics=self.topics,
+                                     outputs=self.outputs, settings=self.settings, **self.oracle_options)
         kinds = collections.Counter(finding.kind for finding in findings)
         lines = [str(finding) for finding in findings]
         verified = self.segmentd("state", "--data", last.data_dir, "verify", "--config", last.config)
-        if verified.returncode:
+        fitted = any(model.clusters for model in world.published[0].values())
+        unsaid = self.unsaid(verified.stdout) if fitted and self.sums_compared else []
+        if verified.returncode or unsaid:
             kinds["diverged"] += 1
-            lines.append(f"diverged: state verify: {verified.stdout}{verified.stderr}")
+            lines.append(f"diverged: state verify ended with {verified.returncode}, does not say {unsaid}: "
+                         f"{verified.stdout}{verified.stderr}")
         self.verdict = Verdict(self.events, kinds["lost"], kinds["doubled"], kinds["leaked"], kinds["diverged"], lines,
                                list(self.recoveries))
         return self.verdict
+
+    def unsaid(self, text):
+        """What `state verify` must say of the sums, once each, and does not. It ends with 0, too, when it had nothing to
+        compare: then nothing was proved."""
+        lines = text.splitlines()
+        wanted = [f"partition {p}: sums equal the recount (" for p in range(self.partitions)]
+        wanted.append(f"fleet: sums equal the recount over all {self.partitions} partitions (")
+        return [start for start in wanted if sum(line.startswith(start) for line in lines) != 1]
 
     def logs_tail(self, lines=25):
         """The ends of the newest logs, for who looks for the reason."""

@@ -245,6 +245,19 @@ class PlainEngine:
                                     "segmentd.dlq.offset": b"%d" % o, "segmentd.dlq.reason": reason.encode()})
                 for n, ((s, p, o), (reason, key, value)) in enumerate(self.counted.refused.items())]
 
+    @staticmethod
+    def segments():
+        """The model's, and one that an earlier model had."""
+        states = {"s1": "active", "s2": "active", "s3": "active", "s4": "retired"}
+        return [(n, segment, {"segment_id": segment, "state": state, "model_version": VERSION})
+                for n, (segment, state) in enumerate(states.items())]
+
+    @staticmethod
+    def alerts():
+        told = [("a", "raised"), ("b", "raised"), ("a", "escalated"), ("a", "cleared"), ("b", "cleared"), ("c", "raised")]
+        return [(n, f"feature:{alert}", {"alert_id": alert, "subject": f"feature:{alert}", "state": state,
+                                         "model_version": VERSION}) for n, (alert, state) in enumerate(told)]
+
     def world(self):
         seqs = [self.run_partition(partition) for partition in range(PARTITIONS)]
         world = checks.World(
@@ -252,7 +265,7 @@ class PlainEngine:
             starts={(s, p): 0 for s in TOPICS for p in range(PARTITIONS)}, changes=self.changes,
             dead_letters=self.dead_letters(), changelog=dict(self.changelog), group=self.group, sums={},
             dump=[self.row(self.lives[who]) for who in sorted(self.lives)], rules=self.rules, models_whole=True,
-            models=[(0, "current", json.dumps(MODEL).encode())])
+            models=[(0, "current", json.dumps(MODEL).encode())], segments=self.segments(), alerts=self.alerts())
         totals = checks.recount_sums(world)
         for (partition, cluster), buckets in totals.items():
             world.sums[f"sums/{partition}/{cluster}"] = piece_bytes(seqs[partition], buckets)

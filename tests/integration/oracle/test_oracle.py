@@ -348,6 +348,66 @@ class OracleTest(unittest.TestCase):
         self.row()["contribution"]["values"][1] += 1000
         self.finds("diverged", "not evaluated since they came")
 
+    # the catalogue and the alerts
+    def edit_record(self, records, i, **fields):
+        offset, key, value = records[i]
+        records[i] = (offset, key, {**value, **fields})
+
+    def test_segment_of_a_version_that_nobody_published(self):
+        self.edit_record(self.world.segments, 1, model_version=plain_engine.VERSION + 1)
+        self.finds("leaked", "segments offset 1 s2: model version")
+
+    def test_alert_of_a_version_that_nobody_published(self):
+        self.edit_record(self.world.alerts, 2, model_version=plain_engine.VERSION + 1)
+        self.finds("leaked", "drift-alerts offset 2 feature:a: model version")
+
+    def test_segment_of_a_change_not_in_the_catalogue(self):
+        _, at = long_chain(self.world)
+        edit(self.world, at[1], to_segment="s9")
+        self.finds("lost", "s9 customers were told it")
+
+    def test_segment_of_the_model_not_in_the_catalogue(self):
+        del self.world.segments[2]
+        self.finds("lost", "s3 is in the newest model")
+
+    def test_segment_of_the_model_retired(self):
+        self.world.segments.append((9, "s2", {**self.world.segments[1][2], "state": "retired"}))
+        self.finds("lost", "s2 is in the newest model")
+
+    def test_retired_segment_still_active(self):
+        self.edit_record(self.world.segments, 3, state="active")
+        self.finds("diverged", "s4 is active in the catalogue")
+
+    def test_segment_under_another_key(self):
+        self.edit_record(self.world.segments, 0, segment_id="s2")
+        self.finds("diverged", "key s1, segment s2")
+
+    def test_segment_removed_from_the_catalogue(self):
+        self.world.segments.append((9, "s4", None))
+        self.finds("lost", "s4 is not in the catalogue any more")
+
+    def test_alert_raised_twice(self):
+        self.world.alerts.append((9, *self.world.alerts[0][1:]))
+        self.finds("doubled", "raised after cleared")
+
+    def test_alert_escalated_twice(self):
+        self.world.alerts.insert(3, (9, *self.world.alerts[2][1:]))
+        self.finds("doubled", "escalated after escalated")
+
+    def test_alert_escalated_after_it_was_cleared(self):
+        self.world.alerts[2], self.world.alerts[3] = self.world.alerts[3], self.world.alerts[2]
+        self.finds("diverged", "escalated after cleared")
+
+    def test_alert_never_raised(self):
+        del self.world.alerts[1]
+        self.finds("lost", "cleared after nothing")
+        self.world.alerts_whole = False  # it may have been, before what is left of the log
+        self.assertEqual([str(f) for f in checks.check(self.world)], [])
+
+    def test_alert_on_another_subject(self):
+        self.edit_record(self.world.alerts, 3, subject="feature:b")
+        self.finds("diverged", "key feature:a, subject feature:b")
+
     # dead letters
     def test_dead_letter_lost(self):
         del self.world.dead_letters[5]

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import math
 
+import catalogue_checks
 import explain
 import log_checks
 import recount
@@ -43,6 +44,9 @@ class World:
     models: list = dataclasses.field(default_factory=list)      # (offset, key, value) of the model topic, in order
     models_whole: bool = False                                  # nothing of it can have been compacted away
     sums_log: list = dataclasses.field(default_factory=list)    # (offset, key, value) of the sums, in order
+    segments: list = dataclasses.field(default_factory=list)    # (offset, key, value as dict or None), in order
+    alerts: list = dataclasses.field(default_factory=list)      # likewise
+    alerts_whole: bool = True                                   # nothing of them has been deleted by age
     rules: Rules = dataclasses.field(default_factory=Rules)
     explained: int = 0                                          # changes that were looked at by the model they name
 
@@ -334,7 +338,8 @@ def check_dead_letters(world):
 CHECKS = (check_offsets, check_profiles, check_changelog_profiles, check_changes, log_checks.check_decisions,
           log_checks.check_stored_contributions, log_checks.check_transactions, log_checks.check_logged_profiles,
           log_checks.check_erasures, explain.check_explained, explain.check_contributions, check_dead_letters,
-          sum_checks.check_sums, sum_checks.check_sums_told, sum_checks.check_samples)
+          sum_checks.check_sums, sum_checks.check_sums_told, sum_checks.check_samples,
+          catalogue_checks.check_versions_told, catalogue_checks.check_catalogue, catalogue_checks.check_alerts)
 # What can be asked in the middle of things, after a kill: Kafka as it stands, and a store that may lag but not be ahead.
 CRASH_CHECKS = (check_cuts_alone, log_checks.check_transactions, log_checks.check_logged_profiles, explain.check_explained,
                 log_checks.check_store_not_ahead)

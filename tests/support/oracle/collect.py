@@ -14,7 +14,9 @@ import checks
 import recount
 
 TOPICS = {"web": "web-events", "email": "email-events", "orders": "orders", "profiles": "profiles"}
-OUTPUTS = {"segment_changes": "segment-changes", "dead_letters": "dead-letters"}
+OUTPUTS = {"segment_changes": "segment-changes", "dead_letters": "dead-letters", "segments": "segments",
+           "drift_alerts": "drift-alerts"}
+SCHEMAS = {"segment_changes": "segment_change", "segments": "segment", "drift_alerts": "drift_alert"}
 TIMEOUT_S = 30
 NOT_COORDINATOR, COORDINATOR_LOADING, COORDINATOR_NOT_AVAILABLE = 16, 14, 15
 
@@ -149,9 +151,15 @@ def read_dump(binary, data_dir):
     return [json.loads(line) for line in run.stdout.splitlines()], run.stderr
 
 
-def change_schema(schema_dir):
-    raw = json.loads((pathlib.Path(schema_dir) / "segment_change.avsc").read_text())
-    return fastavro.parse_schema(recount.without_logical_types(raw))
+def read_schemas(schema_dir):
+    """{output: its schema}"""
+    texts = {output: (pathlib.Path(schema_dir) / f"{name}.avsc").read_text() for output, name in SCHEMAS.items()}
+    return {output: fastavro.parse_schema(recount.without_logical_types(json.loads(text))) for output, text in texts.items()}
+
+
+def decode(schema, value):
+    """Of Avro's single-object encoding: marker and fingerprint stand first."""
+    return None if value is None else fastavro.schemaless_reader(io.BytesIO(value[10:]), schema)
 
 
 UNITS = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000, "d": 86400000}
@@ -186,16 +194,17 @@ def how_many(brokers, topics):
 
 
 def collect(brokers, app, binary, data_dir, source_dir, topics=None, dump=None, outputs=None, settings=None, **cleaning):
-    """dump: rows to use instead of asking the binary. outputs: names of the topics of changes and dead letters.
+    """dump: rows to use instead of asking the binary. outputs: names of the topics of OUTPUTS; more are left alone.
     settings: the daemon's configuration, for the rules by which customers move."""
-    topics, outputs = topics or TOPICS, outputs or OUTPUTS
+    topics = topics or TOPICS
+    outputs = {output: (outputs or OUTPUTS)[output] for output in OUTPUTS}
     schema_dir = pathlib.Path(source_dir) / "config" / "schemas"
-    schema, source_of = change_schema(schema_dir), {topic: source for source, topic in topics.items()}
+    schemas, source_of = read_schemas(schema_dir), {topic: source for source, topic in topics.items()}
     metadata = AdminClient({"bootstrap.servers": brokers}).list_topics(timeout=TIMEOUT_S).topics
     partitions = len(metadata[next(iter(topics.values()))].partitions)
     cleaning.setdefault("keep_one_in", 1 + how_many(brokers, topics.values()) // KEPT_RECORDS)
     counted = recount.Recount(schema_dir, partitions, **cleaning)
-    changes, dead, changelog, sums, sums_log, models, ages = [], [], {}, {}, [], [], []
+    changes, dead, changelog, sums, sums_log, models, ages, segments, alerts = [], [], {}, {}, [], [], [], [], []
 
     def take(message):
         topic, partition, offset = message.topic(), message.partition(), message.offset()
@@ -203,8 +212,11 @@ def collect(brokers, app, binary, data_dir, source_dir, topics=None, dump=None, 
         if topic in source_of:
             counted.take(source_of[topic], partition, offset, key, value, message.timestamp()[1])
         elif topic == outputs["segment_changes"]:
-            body = io.BytesIO(value[10:])
-            changes.append((partition, offset, key, fastavro.schemaless_reader(body, schema)))
+            changes.append((partition, offset, key, decode(schemas["segment_changes"], value)))
+        elif topic == outputs["segments"]:
+            segments.append((offset, key.decode(), decode(schemas["segments"], value)))
+        elif topic == outputs["drift_alerts"]:
+            alerts.append((offset, key.decode(), decode(schemas["drift_alerts"], value)))
         elif topic == outputs["dead_letters"]:
             dead.append((partition, offset, key, value, dict(message.headers() or [])))
         elif topic == f"{app}-changelog":
@@ -226,4 +238,5 @@ def collect(brokers, app, binary, data_dir, source_dir, topics=None, dump=None, 
         changes=changes, dead_letters=dead, changelog=changelog,
         group={(source_of[t], p): at for (t, p), at in group.items()}, sums=sums, dump=rows,
         whole="not whole" not in said and "not equal" not in said, models=models, sums_log=sums_log,
+        segments=segments, alerts=alerts, alerts_whole=starts.get((outputs["drift_alerts"], 0), 0) == 0,
         models_whole=not ages or max(ages) - min(ages) < COMPACTION_MS, rules=rules_of(settings or {}))
