@@ -130,6 +130,11 @@ int32_t seg_shard_partition(const struct seg_shard *shard)
 	return shard->options.part.partition;
 }
 
+void seg_shard_back(struct seg_shard *shard)
+{
+	seg_stream_time_forget_ends(&shard->time);
+}
+
 const struct seg_stream_time *seg_shard_time(const struct seg_shard *shard)
 {
 	return &shard->time;

@@ -103,6 +103,8 @@ void seg_shard_flush(struct seg_shard *shard);
 bool seg_shard_is_flushed(const struct seg_shard *shard);
 
 const struct seg_stream_time *seg_shard_time(const struct seg_shard *shard);
+/* It has been parked, and is current: its inputs may have grown meanwhile. */
+void seg_shard_back(struct seg_shard *shard);
 const struct seg_sums *seg_shard_sums(const struct seg_shard *shard); /* complete when seg_part_recounted() */
 void seg_shard_counts(const struct seg_shard *shard, struct seg_shard_counts *ret);
 /* From 0 again, the part's figures of its cache, too: its owner has added them up, and the next one counts its own. */

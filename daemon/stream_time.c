@@ -36,6 +36,13 @@ void seg_stream_time_event(struct seg_stream_time *t, enum seg_source source, in
 		t->max_ms[source] = time_ms;
 }
 
+void seg_stream_time_forget_ends(struct seg_stream_time *t)
+{
+	for (int s = 0; s < SEG_SOURCES; s++)
+		t->at_end[s] = !t->read[s];
+	t->idle = false;
+}
+
 void seg_stream_time_end(struct seg_stream_time *t, enum seg_source source)
 {
 	t->at_end[source] = true;

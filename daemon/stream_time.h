@@ -36,6 +36,8 @@ void seg_stream_time_restore(struct seg_stream_time *t, int64_t now_ms, const in
 /* An event of a source; time SEG_NO_TIME: a record without a usable time. It is not at its end until told so. */
 void seg_stream_time_event(struct seg_stream_time *t, enum seg_source source, int64_t time_ms, int64_t wall_ms);
 void seg_stream_time_end(struct seg_stream_time *t, enum seg_source source);
+/* Nothing is known any more of where its topics end: they were read by others for a while. */
+void seg_stream_time_forget_ends(struct seg_stream_time *t);
 
 /* Moves now_ms; returns by how many milliseconds (0: not). *ret_jump_ms (may be NULL): how far ahead the clock has been
  * found, when a jump over an hour begins to be spread; else 0. */

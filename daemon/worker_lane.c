@@ -237,6 +237,7 @@ static enum seg_rc step_new(struct seg_worker *w, struct seg_lane *lane, struct 
 	if (seg_part_is_current(seg_shard_part(lane->shard), &facts.group)) {
 		seg_log(SEG_LOG_INFO, "partition_back", "partition=%" PRId32 " seq=%" PRIu64, lane->partition,
 			facts.group.seq);
+		seg_shard_back(lane->shard);
 		seg_lane_move(w, lane, SEG_LANE_MODEL);
 		return SEG_OK;
 	}
@@ -272,6 +273,11 @@ static enum seg_rc recovered(struct seg_worker *w, struct seg_lane *lane, struct
 		" changelog_ms=%" PRId64 " inputs_ms=%" PRId64 " events_per_s=%.0f",
 		lane->partition, n.seq, n.customers, lane->reread, mono - lane->began_mono_ms,
 		lane->phase_mono_ms - lane->began_mono_ms, took_ms, seg_shard_reread_rate(lane->shard));
+	if (n.faults > 0)
+		seg_log(SEG_LOG_WARN, "recovery_left_out",
+			"partition=%" PRId32 " records=%" PRIu64
+			" for=\"customers that neither changelog nor store knows\"",
+			lane->partition, n.faults);
 	lane->first_commit = true;
 	seg_lane_move(w, lane, SEG_LANE_MODEL);
 	return SEG_OK;

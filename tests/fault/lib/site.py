@@ -482,6 +482,7 @@ class Site:
         """After a whole stop of `last`, which held all partitions."""
         world, findings = oracle.run(self.brokers, self.app, self.binary, last.data_dir, SOURCE_DIR, topics=self.topics,
                                      outputs=self.outputs, settings=self.settings, **self.oracle_options)
+        expect(world.whole, "the log says that the stop was whole, and the stores are not")
         kinds = collections.Counter(finding.kind for finding in findings)
         lines = [str(finding) for finding in findings]
         verified = self.segmentd("state", "--data", last.data_dir, "verify", "--config", last.config)

@@ -77,6 +77,15 @@ static void test_clock_moves_it_only_when_all_sources_are_at_their_ends(void **s
 	now = at(61100);
 	assert_int_equal(seg_stream_time_move(&t, &now, NULL), 1000);
 	assert_int_equal(t.now_ms, 5000);
+
+	seg_stream_time_forget_ends(&t); /* others have read it for a minute: who knows what has come */
+	now = at(121100);
+	assert_int_equal(seg_stream_time_move(&t, &now, NULL), 0);
+	assert_false(t.idle);
+	seg_stream_time_event(&t, SEG_ORDERS, 6000, now.wall_ms);
+	seg_stream_time_event(&t, SEG_WEB, 7000, now.wall_ms);
+	assert_int_equal(seg_stream_time_move(&t, &now, NULL), 1000);
+	assert_int_equal(t.now_ms, 6000);
 }
 
 static void test_clock_never_passes_the_wall_clock(void **state)
