@@ -179,6 +179,19 @@ void __real_rocksdb_set_options(rocksdb_t *db, int count, const char *const keys
 void __wrap_rocksdb_set_options(rocksdb_t *db, int count, const char *const keys[], const char *const values[],
 				char **errptr);
 
+/* Syncing, and a check of an open store. */
+void __wrap_rocksdb_flush_wal(rocksdb_t *db, unsigned char sync, char **errptr);
+void __real_rocksdb_flush(rocksdb_t *db, const rocksdb_flushoptions_t *options, char **errptr);
+void __wrap_rocksdb_flush(rocksdb_t *db, const rocksdb_flushoptions_t *options, char **errptr);
+void __real_rocksdb_disable_file_deletions(rocksdb_t *db, char **errptr);
+void __wrap_rocksdb_disable_file_deletions(rocksdb_t *db, char **errptr);
+void __real_rocksdb_enable_file_deletions(rocksdb_t *db, unsigned char force, char **errptr);
+void __wrap_rocksdb_enable_file_deletions(rocksdb_t *db, unsigned char force, char **errptr);
+rocksdb_t *__real_rocksdb_open_for_read_only(const rocksdb_options_t *options, const char *name, unsigned char exists,
+					     char **errptr);
+rocksdb_t *__wrap_rocksdb_open_for_read_only(const rocksdb_options_t *options, const char *name, unsigned char exists,
+					     char **errptr);
+
 #define FAILING_OR(name, args)                                                                                         \
 	do {                                                                                                           \
 		char *message = NULL;                                                                                  \
@@ -221,6 +234,37 @@ void __wrap_rocksdb_set_options(rocksdb_t *db, int count, const char *const keys
 				char **errptr)
 {
 	FAILING_OR(rocksdb_set_options, (db, count, keys, values, to));
+}
+
+/* Files in memory have nothing to sync, and RocksDB refuses to try. */
+void __wrap_rocksdb_flush_wal(rocksdb_t *db, unsigned char sync, char **errptr)
+{
+	(void)db;
+	(void)sync;
+	(void)rocksdb_fails("rocksdb_flush_wal", errptr);
+}
+
+void __wrap_rocksdb_flush(rocksdb_t *db, const rocksdb_flushoptions_t *options, char **errptr)
+{
+	FAILING_OR(rocksdb_flush, (db, options, to));
+}
+
+void __wrap_rocksdb_disable_file_deletions(rocksdb_t *db, char **errptr)
+{
+	FAILING_OR(rocksdb_disable_file_deletions, (db, to));
+}
+
+void __wrap_rocksdb_enable_file_deletions(rocksdb_t *db, unsigned char force, char **errptr)
+{
+	FAILING_OR(rocksdb_enable_file_deletions, (db, force, to));
+}
+
+rocksdb_t *__wrap_rocksdb_open_for_read_only(const rocksdb_options_t *options, const char *name, unsigned char exists,
+					     char **errptr)
+{
+	if (rocksdb_fails("rocksdb_open_for_read_only", errptr) || *errptr)
+		return NULL;
+	return __real_rocksdb_open_for_read_only(options, name, exists, errptr);
 }
 
 /* An iterator that cannot go on stays so, and says why when it is asked. */

@@ -1,5 +1,5 @@
 /*
- * torture_shard [--seed N] [--share S] [--only FIRST:LAST:CLASS:ANSWER] [--verbose]
+ * torture_shard [--seed N] [--share S] [--name CALL] [--only FIRST:LAST:CLASS:ANSWER] [--verbose]
  *
  * One run counts the fallible calls of the script. Then for each of them, or for a share of them drawn by the seed, the
  * script runs anew with that one failing, by each class of failure, and with all from that one on failing, each with each
@@ -33,6 +33,7 @@ static struct {
 	uint64_t seed;
 	double share;
 	bool verbose;
+	const char *name; /* NULL: calls of any name */
 	struct seg_rng rng;
 	char now[256]; /* for the signal handlers */
 	long runs, errors, commits, recoveries, rebuilds;
@@ -118,6 +119,15 @@ static bool try_call(long n)
 	return true;
 }
 
+/* Names are known once a call has failed. */
+static bool is_wanted(long n)
+{
+	struct torture_run run = {.seed = all.seed, .first = n, .last = n};
+	struct torture_result r;
+
+	return !all.name || !run_one(&run, &r) || strcmp(r.name, all.name) == 0;
+}
+
 static int run_all(void)
 {
 	struct torture_run none = {.seed = all.seed};
@@ -130,6 +140,8 @@ static int run_all(void)
 	seg_rng_init(&all.rng, all.seed);
 	for (long n = 1; n <= counted.calls; n++) {
 		if (all.share < 1 && seg_rng_unit(&all.rng) >= all.share)
+			continue;
+		if (!is_wanted(n))
 			continue;
 		tried++;
 		if (!try_call(n))
@@ -186,6 +198,8 @@ int main(int argc, char **argv)
 			all.seed = strtoull(value, NULL, 10);
 		else if (strcmp(argv[i], "--share") == 0)
 			all.share = strtod(value, NULL);
+		else if (strcmp(argv[i], "--name") == 0)
+			all.name = value;
 		else if (strcmp(argv[i], "--only") == 0)
 			only = value;
 		else
