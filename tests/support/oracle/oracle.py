@@ -22,7 +22,8 @@ def report(world, findings):
     lines = [f"oracle: {counted.records} records, {len(living)} customers "
              f"({sum(c.erased for c in living.values())} erased once), {counted.repeats} repeats, "
              f"{len(counted.refused)} refused; {len(world.changes)} changes, {len(world.dead_letters)} dead letters, "
-             f"{sum(map(len, world.changelog.values()))} changelog records, {len(world.dump)} profiles; "
+             f"{sum(map(len, world.changelog.values()))} changelog records, {len(world.dump)} profiles, "
+             f"{len(world.models)} models, {len(world.segments)} catalogue records, {len(world.alerts)} alerts; "
              f"{world.explained} changes explained by their model"]
     if not findings:
         return lines + ["oracle: nothing lost, doubled, leaked or diverged"]
