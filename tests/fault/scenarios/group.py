@@ -169,6 +169,24 @@ def neighbour(site, dice):
     site.wait_drained(instances=[one])
 
 
+@fault(11, "a stop in the midst of a rebalance", part="f", runs=6, short_runs=1)
+def stopped_while_shared(site, dice):
+    """What the group takes back is checkpointed before it goes, or the stop says that it was not whole."""
+    site.setup(partitions=4)
+    one = site.warm(events=9000)
+    site.load_rest(rate=1500)
+    taken = len(one.events("revoked"))
+    two = site.start("two")
+    wait_for("the other joins", lambda: len(one.events("revoked")) > taken, alive=[one, two])
+    time.sleep(dice.uniform(0, .1))
+    one.stop()
+    dumped = site.segmentd("state", "--data", one.data_dir, "dump")
+    expect(not dumped.returncode, f"state dump: {dumped.stderr}")
+    expect(not (site.is_whole(one) and "not whole" in dumped.stderr), f"a stop was called whole: {dumped.stderr}")
+    site.wait_all(two)
+    site.wait_loaded()
+
+
 # ---- 12: the same instance id twice ----
 
 def twin_config(site, data_dir=None):
