@@ -159,7 +159,7 @@ static enum seg_rc begin(struct seg_worker *w, struct seg_error *err)
 	return rc;
 }
 
-static bool all_flushed(const struct seg_worker *w)
+bool seg_worker_is_flushed(const struct seg_worker *w)
 {
 	for (int32_t p = 0; p < w->inst->partitions; p++) {
 		const struct seg_lane *lane = w->lanes[p];
@@ -172,7 +172,7 @@ static bool all_flushed(const struct seg_worker *w)
 /* Who was still being recovered has nothing to flush, but is not whole. */
 static bool is_whole(const struct seg_worker *w)
 {
-	return !w->recreate && !w->left_unflushed && all_flushed(w) && !seg_worker_is_recovering(w);
+	return !w->recreate && !w->left_unflushed && seg_worker_is_flushed(w) && !seg_worker_is_recovering(w);
 }
 
 enum seg_rc seg_worker_flush(struct seg_worker *w, struct seg_error *err)
@@ -183,7 +183,7 @@ enum seg_rc seg_worker_flush(struct seg_worker *w, struct seg_error *err)
 		if (seg_lane_may(w->lanes[p], SEG_MAY_HOLD))
 			seg_shard_flush(w->lanes[p]->shard);
 	}
-	while (!rc && !w->recreate && !all_flushed(w) && seg_monotonic_ms() < until) {
+	while (!rc && !w->recreate && !seg_worker_is_flushed(w) && seg_monotonic_ms() < until) {
 		rc = seg_worker_commit(w, err);
 		if (!rc && !w->recreate)
 			rc = maintain(w, err);

@@ -177,9 +177,11 @@ enum seg_rc seg_worker_revoked(void *ctx, const struct seg_position *list, size_
 		seg_log(SEG_LOG_WARN, "assignment_lost", "worker=%u partitions=%zu", w->index, len);
 		w->recreate = true; /* what is open must not be committed by anybody */
 	} else if (!w->recreate) {
-		/* In the middle of a stop nobody may come for them who ends the checkpoint. */
-		rc = seg_worker_is_stopping(w) ? seg_worker_flush(w, err) : SEG_OK;
-		if (!rc && !w->recreate)
+		/* In the middle of a stop nobody may come for them who ends the checkpoint. After that only the time that has
+		 * passed could be committed, and the stores would be older than the group's offsets again. */
+		bool stopping = seg_worker_is_stopping(w);
+		rc = stopping ? seg_worker_flush(w, err) : SEG_OK;
+		if (!rc && !w->recreate && !(stopping && seg_worker_is_flushed(w)))
 			rc = seg_worker_commit(w, err);
 	}
 	bool drop = lost || w->recreate || rc;

@@ -176,6 +176,8 @@ void seg_worker_fold_restart(struct seg_worker *w);
 enum seg_rc seg_worker_commit(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
 /* worker.c, at a stop: commits, ends the running cycle and runs one more, or as much of it as fits. */
 enum seg_rc seg_worker_flush(struct seg_worker *w, struct seg_error *err) SEG_MUST_CHECK;
+/* All of it is in changelog and stores, and all sums are told. */
+bool seg_worker_is_flushed(const struct seg_worker *w);
 /* A record could not be put into the open transaction: SEG_ABORT and SEG_RECREATE are dealt with as in a commit. */
 enum seg_rc seg_worker_txn_failed(struct seg_worker *w, enum seg_rc outcome, struct seg_error *err) SEG_MUST_CHECK;
 bool seg_worker_commit_is_due(const struct seg_worker *w, const struct seg_now *now);
