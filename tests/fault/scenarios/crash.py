@@ -115,7 +115,7 @@ def recovery_changelog(site, dice):
 
 @fault(7, "kill -9 while inputs are read again", part="b", runs=20, short_runs=1, kafkas=BOTH, other_runs=3)
 def recovery_reread(site, dice):
-    point, last_n = dice.choice([("recovery_taken", 2), ("recovery_reread", 150), ("recovery_done", 2)])
+    point, last_n = dice.choice([("recovery_taken", 2), ("recovery_reread", 40), ("recovery_done", 2)])
     crash_in_recovery(site, dice, point, last_n)
 
 
