@@ -121,7 +121,7 @@ def recovery_seen(site, dice):
     for name in ("segmentd_recovery_remaining_records", "segmentd_recovery_seconds_left"):
         expect(set(over[name].values()) == {0.0}, f"{name} is {over[name]} and nothing recovers")
     status = described_status(last)
-    expect(all(p["recovery"] is None for w in status["workers"] for p in w["partitions"]), "a recovery in the status, and none is")
+    expect(all(p["recovery"] is None for w in status["workers"] for p in w["partitions"]), "a recovery in the status, none runs")
     site.load_rest(rate=0, wait=True)
 
 
