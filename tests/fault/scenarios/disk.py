@@ -454,7 +454,7 @@ def put_record_of_tomorrow(site):
 @fault(33, "rolling upgrade from profile records of version 1", runs=6, short_runs=1)
 def upgrade(site, dice):
     """Stores and changelog of version 1, stopped or killed; or the new version takes over beside the old one."""
-    site.setup(settings=STORE)
+    site.setup(partitions=4, settings={**STORE, "workers": 1})
     one = site.warm(env=OLD)
     site.load_rest(rate=2000, upto=4000, wait=True)
     versions = profile_versions(site)

@@ -273,7 +273,7 @@ class StreamTime:
     """Watches each partition's stream time: it never falls, and with nothing coming in it moves as time passes."""
 
     def __init__(self):
-        self.last, self.known = {}, None
+        self.last = {}  # by partition: stream time, when it was looked at, and what had recovered by then
 
     def look(self, instance, what, idle=False):
         """With idle: nothing came in since the last look. Returns the least of them."""
@@ -284,16 +284,16 @@ class StreamTime:
                     seen[part["partition"]] = part["stream_time_ms"]
         recovered = len(instance.events("recovered"))  # looked at last: a recovery in between is allowed for
         for partition, ms in seen.items():
-            before_ms, at = self.last.get(partition, (ms, now))
+            known = (instance, recovered)
+            before_ms, at, known_before = self.last.get(partition, (ms, now, known))
             # What time alone has added since the last cut is known to memory only: a recovery may begin without it.
-            slack_ms = 0 if (instance, recovered) == self.known else IDLE_MOST_MS
+            slack_ms = 0 if known == known_before else IDLE_MOST_MS
             expect(ms >= before_ms - slack_ms, f"{what}: stream time of partition {partition} fell by {before_ms - ms} ms")
             if idle:
                 passed_ms = (now - at) * 1000 + 2000
                 expect(ms - before_ms <= passed_ms, f"{what}: stream time of partition {partition} moved by {ms - before_ms} "
                        f"ms within {passed_ms:.0f} ms")
-            self.last[partition] = (ms, now)
-        self.known = (instance, recovered)
+            self.last[partition] = (ms, now, known)
         return seen
 
     def settle(self, instance, timeout=120):
