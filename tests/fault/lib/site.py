@@ -49,6 +49,19 @@ def expect(condition, what):
         raise AssertionError(what)
 
 
+def wait_for(what, condition, timeout=60, alive=()):
+    """Until condition() is true; what it returned."""
+    until = time.monotonic() + timeout
+    while True:
+        found = condition()
+        if found:
+            return found
+        for one in alive:
+            one.alive()
+        expect(time.monotonic() < until, f"{what}: not within {timeout} s")
+        time.sleep(.02)
+
+
 def merged(base, changes):
     """base with changes, maps within maps merged."""
     out = copy.deepcopy(base)

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from lib.proxy import Proxy
 from lib.scenario import FaultMissed, fault
-from lib.site import SESSION_S, TRANSACTION_S, expect
+from lib.site import SESSION_S, TRANSACTION_S, expect, wait_for
 
 BOTH = ("3.9", "4.1")
 # With a transaction time-out of 2 s a commit is given up after 12; a session is 6 s, a request 4.
@@ -17,19 +17,6 @@ OUTAGE_S, OUTAGE_LINES = 16, 25
 MORE_KIB = 64 * 1024
 # Steps of a commit at which a process can be stopped (base/fault.h).
 STEPS = ("before_produce", "after_produce", "after_offsets", "commit_entered", "after_commit")
-
-
-def wait_for(what, condition, timeout=60, alive=()):
-    """Until condition() is true; what it returned."""
-    until = time.monotonic() + timeout
-    while True:
-        found = condition()
-        if found:
-            return found
-        for one in alive:
-            one.alive()
-        expect(time.monotonic() < until, f"{what}: not within {timeout} s")
-        time.sleep(.02)
 
 
 def wait_stall(instance, timeout=60):

@@ -8,25 +8,12 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import NewPartitions, NewTopic
 
 from lib.scenario import FaultMissed, fault
-from lib.site import SESSION_S, expect
+from lib.site import SESSION_S, expect, wait_for
 
 # By contract (docs/definitions.md, Other outputs).
 STOP_S = 30
 # Too long to run out while an instance is started again on a busy machine.
 LONG_SESSION = {"kafka": {"session_timeout": "15s"}}
-
-
-def wait_for(what, condition, timeout=60, alive=()):
-    """Until condition() is true; what it returned."""
-    until = time.monotonic() + timeout
-    while True:
-        found = condition()
-        if found:
-            return found
-        for one in alive:
-            one.alive()
-        expect(time.monotonic() < until, f"{what}: not within {timeout} s")
-        time.sleep(.02)
 
 
 def held(instance):

@@ -7,11 +7,11 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
 from lib.cluster import TRANSACTION_S
 from lib.scenario import FaultMissed, fault
-from lib.site import SOURCE_DIR, Verdict, expect, merged
+from lib.site import SOURCE_DIR, Verdict, expect, merged, wait_for
 import checks
 import oracle
 
-from scenarios.group import delete_offsets, delete_records, everything, wait_for, wait_refused
+from scenarios.group import delete_offsets, delete_records, everything, wait_refused
 
 # Cycles so long that all inputs since the last clean stop, or since the beginning, are read again after a crash.
 LONG_CYCLES = {"checkpoint": {"max_interval": "10m"}, "recovery": {"target": "10m"}}
