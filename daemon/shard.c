@@ -361,6 +361,22 @@ static double cycle_progress(const struct seg_shard *shard, const struct seg_par
 	return seg_pace_progress(&shard->pace, behind, events, now->mono_ms - shard->cycle_mono_ms);
 }
 
+/* Of a flush: something that only a commit can do is left. */
+static bool owes_commit(const struct seg_shard *shard)
+{
+	struct seg_part_numbers n;
+	seg_part_numbers(shard->part, &n);
+	/* The decisions of those who have gone are tombstoned by the commit that ends a cycle. */
+	if (n.dirty > 0 || n.erased > 0 || seg_shard_sums_untold(shard))
+		return true;
+	for (int s = 0; s < SEG_SOURCES; s++) {
+		int64_t next = seg_part_next(shard->part, (enum seg_source)s);
+		if (next >= 0 && n.replay_from[s] != next)
+			return true;
+	}
+	return false;
+}
+
 bool seg_shard_has_work(const struct seg_shard *shard, const struct seg_now *now)
 {
 	if (seg_part_has_work(shard->part) || shard->leavers.len > 0 || seg_shard_sums_due(shard, now, false))
@@ -368,7 +384,7 @@ bool seg_shard_has_work(const struct seg_shard *shard, const struct seg_now *now
 	struct seg_part_numbers n;
 	seg_part_numbers(shard->part, &n);
 	if (shard->flush)
-		return !seg_shard_is_flushed(shard);
+		return owes_commit(shard);
 	return n.cycle && seg_part_cycle_waits(shard->part) &&
 	       (cycle_progress(shard, &n, now) >= 1 || seg_part_hurry(shard->part));
 }
@@ -576,6 +592,8 @@ enum seg_rc seg_shard_maintain(struct seg_shard *shard, struct seg_error *err)
 	bool done;
 	if (!rc && !seg_part_recounted(shard->part) && seg_shard_can_recount(shard))
 		rc = seg_part_recount(shard->part, RECOUNT_BATCH, &done, err);
+	if (!rc && shard->flush)
+		rc = seg_part_write_cut(shard->part, err);
 	if (!rc)
 		seg_part_evict(shard->part);
 	return rc;
@@ -590,13 +608,5 @@ bool seg_shard_is_flushed(const struct seg_shard *shard)
 {
 	struct seg_part_numbers n;
 	seg_part_numbers(shard->part, &n);
-	/* The decisions of those who have gone are tombstoned by the commit that ends a cycle. */
-	if (n.dirty > 0 || n.erased > 0 || seg_shard_sums_untold(shard))
-		return false;
-	for (int s = 0; s < SEG_SOURCES; s++) {
-		int64_t next = seg_part_next(shard->part, (enum seg_source)s);
-		if (next >= 0 && n.replay_from[s] != next)
-			return false;
-	}
-	return true;
+	return n.cut_stored && !owes_commit(shard);
 }

@@ -406,6 +406,7 @@ void seg_part_numbers(const struct seg_part *part, struct seg_part_numbers *ret)
 		.hits = part->hits,
 		.misses = part->misses,
 		.cycle = part->cycle.runs,
+		.cut_stored = !part->has_cut || part->cut_stored,
 		.cycle_set = part->cycle.runs ? part->cycle.len : 0,
 		.cycle_left = part->cycle.runs ? part->cycle.len - part->cycle.logged : 0,
 		.seq = part->seq,

@@ -219,6 +219,8 @@ enum seg_rc seg_part_aborted(struct seg_part *part, struct seg_error *err) SEG_M
 
 /* Writes at most max committed profiles of the cycle, already logged, to RocksDB as one batch in key order. */
 enum seg_rc seg_part_write(struct seg_part *part, size_t max, struct seg_error *err) SEG_MUST_CHECK;
+/* Writes the newest committed cut to RocksDB, if a batch of profiles has not taken it along. */
+enum seg_rc seg_part_write_cut(struct seg_part *part, struct seg_error *err) SEG_MUST_CHECK;
 /* Lets clean profiles go while memory is above its bound. Entries got before are invalid then. */
 void seg_part_evict(struct seg_part *part);
 bool seg_part_hurry(const struct seg_part *part);
@@ -227,6 +229,7 @@ struct seg_part_numbers {
 	uint64_t customers; /* living, exactly */
 	uint64_t cached, memory_bytes, hits, misses;
 	bool cycle;			 /* one runs */
+	bool cut_stored;		 /* the store has the newest cut, or there is none */
 	uint64_t cycle_set, cycle_left;	 /* profiles of it: in all, still to be logged */
 	int64_t cycle_next[SEG_SOURCES]; /* its positions O; -1 */
 	int64_t replay_from[SEG_SOURCES];

@@ -344,6 +344,7 @@ enum seg_rc seg_part_committed(struct seg_part *part, int64_t cut_offset, struct
 	}
 	part->cut = sealed->cut;
 	part->has_cut = true;
+	part->cut_stored = false;
 	part->seq = sealed->cut.seq;
 	part->customers_committed = sealed->customers;
 	part->below_window += sealed->below_window;

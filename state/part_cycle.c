@@ -211,7 +211,8 @@ static enum seg_rc write_batch(struct seg_part *part, struct seg_keyed *items, s
 		if (rc != SEG_OK)
 			return seg_part_wrong(part, rc, err);
 	}
-	if (part->has_cut && seg_batch_len(part->batch) > 0)
+	bool with_cut = part->has_cut && seg_batch_len(part->batch) > 0;
+	if (with_cut)
 		rc = put_cut(part, &part->cut, err);
 	if (seg_batch_len(part->batch) > 0)
 		SEG_CRASH_POINT(CYCLE_WRITE);
@@ -219,6 +220,7 @@ static enum seg_rc write_batch(struct seg_part *part, struct seg_keyed *items, s
 		rc = seg_batch_write(part->store, part->batch, err);
 	if (rc != SEG_OK)
 		return seg_part_wrong(part, rc, err);
+	part->cut_stored |= with_cut;
 	for (size_t i = 0; i < n; i++) {
 		seg_part_clean(part, items[i].entry, SEG_MUTANT(ONE_DIRTY) || SEG_MUTANT(ROCKS_IS_CLEAN), true);
 		items[i].entry->listed &= ~seg_cycle_bit(part);
@@ -275,6 +277,21 @@ enum seg_rc seg_part_write_position(struct seg_part *part, int64_t position, int
 	rc = put_cut(part, cut, err);
 	if (rc == SEG_OK)
 		rc = seg_batch_write(part->store, part->batch, err);
+	part->cut_stored |= rc == SEG_OK && cut == &part->cut;
+	return rc == SEG_OK ? SEG_OK : seg_part_wrong(part, rc, err);
+}
+
+enum seg_rc seg_part_write_cut(struct seg_part *part, struct seg_error *err)
+{
+	enum seg_rc rc;
+
+	if (!part->has_cut || part->cut_stored)
+		return SEG_OK;
+	seg_batch_clear(part->batch);
+	rc = put_cut(part, &part->cut, err);
+	if (rc == SEG_OK)
+		rc = seg_batch_write(part->store, part->batch, err);
+	part->cut_stored = rc == SEG_OK;
 	return rc == SEG_OK ? SEG_OK : seg_part_wrong(part, rc, err);
 }
 

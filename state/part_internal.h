@@ -102,6 +102,7 @@ struct seg_part {
 	struct seg_bulk *bulk;	       /* of a rebuild; NULL: nothing is kept */
 	struct seg_cut store_cut;      /* as the store had it, has_store_cut */
 	bool has_store_cut;
+	bool cut_stored; /* the store has the newest cut */
 	bool tombs_late; /* seeded bug: tombstones wait for the next commit */
 };
 

@@ -362,6 +362,7 @@ static enum seg_rc begin_rereading(struct seg_part *part, struct seg_error *err)
 	if (rc != SEG_OK)
 		return rc;
 	part->has_cut = true;
+	part->cut_stored = false;
 	part->seq = cut->seq;
 	part->customers = part->customers_committed = cut->customers;
 	part->changelog_position = cut->changelog_position;
