@@ -51,9 +51,10 @@ bool seg_shard_sums_due(const struct seg_shard *shard, const struct seg_now *now
 	bool told = p->sent_mono_ms != SEG_NO_TIME;
 	if (!told || p->resend || c->idle != shard->time.idle || c->swept_promotion != shard->scan.sweep_promotion)
 		return true;
-	/* These change with events and evaluations, and those cause commits by themselves. */
-	return with_commit &&
-	       (seg_sums_any_changed(shard->sums) || c->customers != customers_of(shard) || has_time_moved(shard));
+	/* No other commit may come to take them along: the last events may have been committed right after a telling. */
+	if (seg_sums_any_changed(shard->sums) || c->customers != customers_of(shard))
+		return true;
+	return with_commit && has_time_moved(shard);
 }
 
 static enum seg_rc send_piece(struct seg_shard *shard, uint64_t cluster, bool gone, uint64_t sequence,
