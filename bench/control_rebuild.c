@@ -128,7 +128,7 @@ static void write_held(struct reader *r, struct place *place)
 {
 	char *message = NULL;
 
-	qsort(place->held, place->len, sizeof place->held[0], compare);
+	qsort(place->held, place->len, sizeof(rd_kafka_message_t *), compare);
 	rocksdb_writebatch_clear(r->batch);
 	for (size_t i = 0; i < place->len; i++) {
 		rd_kafka_message_t *m = place->held[i];

@@ -102,7 +102,7 @@ static enum seg_rc each_partition(const char *dir, seg_state_store_fn fn, void *
 	struct partitions list;
 	struct seg_store_env *env = NULL;
 	struct seg_store_options options = {.existing = true};
-	struct seg_error own, damaged = {SEG_OK, ""};
+	struct seg_error own = {SEG_OK, ""}, damaged = {SEG_OK, ""};
 	struct seg_state_store *at = calloc(1, sizeof(*at));
 	if (!at)
 		return seg_error_set(err, SEG_NO_MEMORY, "out of memory");

@@ -251,6 +251,7 @@ static void seed(struct work *w, struct solution *s, uint32_t k)
 		double best_total = INFINITY;
 		size_t best = 0;
 		for (unsigned i = 0; i < candidates; i++) {
+			/* best2 and candidate2 change places below, both are freed. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 			size_t at = draw(w, w->distance2, total);
 			double t = with_candidate(w, at, w->distance2, w->candidate2);
 			if (t < best_total) {
@@ -312,11 +313,11 @@ static bool work_init(struct work *w, const double *x, size_t n, uint32_t d, uin
 	*w = (struct work){.x = x, .n = n, .d = d, .k_max = k, .kp_max = padded(k)};
 	seg_rng_init(&w->rng, seed_value);
 	w->transposed = aligned_alloc(32, (size_t)w->kp_max * d * sizeof(double));
-	w->sums = malloc((size_t)k * d * sizeof(double));
-	w->counts = malloc(k * sizeof(*w->counts));
-	w->distance2 = malloc(n * sizeof(double));
-	w->candidate2 = malloc(n * sizeof(double));
-	w->best2 = malloc(n * sizeof(double));
+	w->sums = calloc((size_t)k * d, sizeof(double));
+	w->counts = calloc(k, sizeof(*w->counts));
+	w->distance2 = calloc(n, sizeof(double));
+	w->candidate2 = calloc(n, sizeof(double));
+	w->best2 = calloc(n, sizeof(double));
 	return w->transposed && w->sums && w->counts && w->distance2 && w->candidate2 && w->best2;
 }
 

@@ -139,8 +139,9 @@ enum seg_rc seg_part_bulk_keep(struct seg_part *part, enum seg_changelog_kind ki
 	if (!part->bulk)
 		rc = begin(part, err);
 	struct seg_bulk *b = part->bulk;
-	if (rc == SEG_OK)
-		rc = check_record(kind, id, value, &dead, err);
+	if (rc != SEG_OK || !b)
+		return rc;
+	rc = check_record(kind, id, value, &dead, err);
 	if (rc == SEG_OK && b->used + bytes + (b->len + 1) * sizeof *b->order > b->size)
 		rc = seg_part_bulk_write(part, err);
 	/* Larger than all that is kept; or writing has put its customer into memory. */

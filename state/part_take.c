@@ -130,10 +130,11 @@ static enum seg_rc take_decision(struct seg_part *part, struct seg_str id, struc
 		rc = seg_part_entry(part, id, seg_hash_customer(id), ret, err);
 	if (rc != SEG_OK)
 		return rc;
-	struct seg_profile *now = (*ret)->now;
-	if (SEG_MUTANT(NUMBER_WINS) && now && now->decision.alive) {
-		if (d.change_number > now->decision.change_number || !d.alive)
-			now->decision = d;
+	if (SEG_MUTANT(NUMBER_WINS) && (*ret)->now && (*ret)->now->decision.alive) {
+		struct seg_decision *decision = &(*ret)->now->decision;
+
+		if (d.change_number > decision->change_number || !d.alive)
+			*decision = d;
 		return SEG_OK;
 	}
 	rc = seg_profile_take_decision(&(*ret)->now, id, (*ret)->hash, &d, err);

@@ -29,7 +29,7 @@ static void make_history(struct fixture *f)
 				continue;
 			fixture_apply(f, customer(i), offset++);
 			if (i % 50 == 49) {
-				fixture_decide(f, (uint64_t)(round + 1));
+				fixture_decide(f, (uint64_t)round + 1);
 				fixture_commit(f, SIZE_MAX);
 				assert_ok(seg_part_write(f->part, SIZE_MAX, NULL));
 			}
@@ -174,6 +174,7 @@ static void test_rebuild_refuses_what_is_not_a_profile_of_the_key(void **state)
 	while (f.log[profile].key.ptr[0] != 'p' || !f.log[profile].value.ptr)
 		profile++;
 	struct seg_str value = fixture_copy(f.log[profile].value);
+	assert_non_null(value.ptr);
 	struct seg_recovery facts = {.group = f.group, .wall_ms = f.wall_ms, .changelog_high = (int64_t)f.len};
 
 	assert_ok(seg_part_rebuild(f.part, NULL));
