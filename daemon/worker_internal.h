@@ -15,6 +15,7 @@ struct seg_lane {
 	int32_t partition;
 	enum seg_lane_state state;
 	struct seg_shard *shard; /* NULL: TAKING */
+	unsigned doubts;	 /* how often group and newest cut did not agree */
 	int64_t again_mono_ms;	 /* TAKING, NEW: not before this */
 
 	/* recovery */

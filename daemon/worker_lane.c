@@ -22,7 +22,9 @@ enum {
 	BATCH = 1000,
 	REPORT_MS = 5000,
 	WAITS_MS = 30000,
-	CLOSE_MS = 5000
+	CLOSE_MS = 5000,
+	DOUBTS_MOST = 3,
+	DOUBT_MS = 700
 };
 
 static bool reads(const struct seg_worker *w, int source)
@@ -279,6 +281,7 @@ static enum seg_rc recovered(struct seg_worker *w, struct seg_lane *lane, struct
 			" for=\"customers that neither changelog nor store knows\"",
 			lane->partition, n.faults);
 	lane->first_commit = true;
+	lane->doubts = 0;
 	seg_lane_move(w, lane, SEG_LANE_MODEL);
 	return SEG_OK;
 }
@@ -312,11 +315,27 @@ static enum seg_rc rebuild(struct seg_worker *w, struct seg_lane *lane, const st
 	return SEG_OK;
 }
 
+/*
+ * Group and newest cut do not agree. Who has just lost the partition and does not know it yet sees that, too, when the next
+ * owner commits between the two questions: so it is asked again before it is taken for what the operator must look at.
+ */
+static enum seg_rc ask_again(struct seg_worker *w, struct seg_lane *lane, const struct seg_error *why)
+{
+	if (++lane->doubts > DOUBTS_MOST)
+		return SEG_INVALID;
+	seg_log(SEG_LOG_WARN, "recovery_again", "partition=%" PRId32 " why=\"%s\"", lane->partition, why->text);
+	seg_lane_reset(w, lane);
+	lane->again_mono_ms = seg_monotonic_ms() + DOUBT_MS;
+	return SEG_OK;
+}
+
 static enum seg_rc changelog_read(struct seg_worker *w, struct seg_lane *lane, struct seg_error *err)
 {
 	bool warn = false;
 	close_streams(w, lane);
 	enum seg_rc rc = seg_part_taken(seg_shard_part(lane->shard), lane->from, lane->to, &warn, err);
+	if (rc == SEG_INVALID)
+		return ask_again(w, lane, err);
 	if (rc == SEG_CORRUPT) {
 		return rebuild(w, lane, err);
 	}
