@@ -1,26 +1,20 @@
 #include "daemon/topic_watch.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/periodic.h"
 
 enum { INTERVAL_MS = 5000, ASK_MS = 3000, MISSED_MOST = 2 };
 
 struct seg_topic_watch {
 	struct seg_topic_watch_options options;
-	pthread_t thread;
-	bool started;
+	struct seg_periodic periodic;
 	unsigned missed[SEG_WATCHED_TOPICS]; /* looks in a row that did not find it */
-	pthread_mutex_t lock;		     /* of what follows */
-	pthread_cond_t wake;
-	bool stop;
-	struct seg_error found; /* rc SEG_OK: all is well */
+	struct seg_error found;		     /* under the periodic's lock; rc SEG_OK: all is well */
 };
 
 enum seg_rc seg_topic_has_partitions(const char *topic, int32_t now, int32_t before, struct seg_error *err)
@@ -65,18 +59,10 @@ static enum seg_rc is_gone(const struct seg_watched_topic *t, struct seg_error *
 		t->name, t->input ? "restore it with its records" : "restore it");
 }
 
-static bool is_stopping(struct seg_topic_watch *w)
-{
-	pthread_mutex_lock(&w->lock);
-	bool stop = w->stop;
-	pthread_mutex_unlock(&w->lock);
-	return stop;
-}
-
 /* Positions are read before the log's end is asked for, so an end below one is no race. */
 static enum seg_rc look_at_ends(struct seg_topic_watch *w, const struct seg_watched_topic *t, struct seg_error *err)
 {
-	for (int32_t p = 0; t->reached && p < w->options.partitions && !is_stopping(w); p++) {
+	for (int32_t p = 0; t->reached && p < w->options.partitions && !seg_periodic_is_stopping(&w->periodic); p++) {
 		int64_t low, high, reached = atomic_load(&t->reached[p]);
 		if (reached <= 0)
 			continue;
@@ -104,34 +90,21 @@ static enum seg_rc look_at(struct seg_topic_watch *w, size_t i, struct seg_error
 	return look_at_ends(w, t, err);
 }
 
-static bool wait_a_look(struct seg_topic_watch *w)
+static bool look(void *ctx)
 {
-	struct timespec until = seg_deadline(w->options.interval_ms);
-	pthread_mutex_lock(&w->lock);
-	while (!w->stop && pthread_cond_clockwait(&w->wake, &w->lock, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
-		continue;
-	bool go_on = !w->stop;
-	pthread_mutex_unlock(&w->lock);
-	return go_on;
-}
-
-static void *watch(void *arg)
-{
-	struct seg_topic_watch *w = arg;
+	struct seg_topic_watch *w = ctx;
 	struct seg_error err = {0};
 	enum seg_rc rc = SEG_OK;
-	while (!rc && wait_a_look(w)) {
-		for (size_t i = 0; !rc && i < w->options.topics_len && !is_stopping(w); i++)
-			rc = look_at(w, i, &err);
-	}
-	if (rc) {
-		seg_log(SEG_LOG_ERROR, "topic_changed", "text=\"%s\"", err.text);
-		pthread_mutex_lock(&w->lock);
-		w->found = err;
-		w->found.rc = rc;
-		pthread_mutex_unlock(&w->lock);
-	}
-	return NULL;
+	for (size_t i = 0; !rc && i < w->options.topics_len && !seg_periodic_is_stopping(&w->periodic); i++)
+		rc = look_at(w, i, &err);
+	if (!rc)
+		return true;
+	seg_log(SEG_LOG_ERROR, "topic_changed", "text=\"%s\"", err.text);
+	pthread_mutex_lock(&w->periodic.lock);
+	w->found = err;
+	w->found.rc = rc;
+	pthread_mutex_unlock(&w->periodic.lock);
+	return false;
 }
 
 enum seg_rc seg_topic_watch_start(const struct seg_topic_watch_options *options, struct seg_topic_watch **ret,
@@ -141,15 +114,13 @@ enum seg_rc seg_topic_watch_start(const struct seg_topic_watch_options *options,
 	if (!w)
 		return seg_error_set(err, SEG_NO_MEMORY, "topic watch: out of memory");
 	w->options = *options;
-	w->options.interval_ms = options->interval_ms ? options->interval_ms : INTERVAL_MS;
-	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->wake, NULL);
-	int failed = pthread_create(&w->thread, NULL, watch, w);
-	if (failed) {
+	seg_periodic_init(&w->periodic);
+	enum seg_rc rc = seg_periodic_start(&w->periodic, options->interval_ms ? options->interval_ms : INTERVAL_MS,
+					    look, w, "topic watch", err);
+	if (rc) {
 		seg_topic_watch_stop(w);
-		return seg_error_set(err, SEG_IO, "topic watch: no thread: %s", strerror(failed));
+		return rc;
 	}
-	w->started = true;
 	*ret = w;
 	return SEG_OK;
 }
@@ -158,21 +129,14 @@ void seg_topic_watch_stop(struct seg_topic_watch *w)
 {
 	if (!w)
 		return;
-	pthread_mutex_lock(&w->lock);
-	w->stop = true;
-	pthread_cond_signal(&w->wake);
-	pthread_mutex_unlock(&w->lock);
-	if (w->started)
-		pthread_join(w->thread, NULL);
-	pthread_cond_destroy(&w->wake);
-	pthread_mutex_destroy(&w->lock);
+	seg_periodic_stop(&w->periodic);
 	free(w);
 }
 
 enum seg_rc seg_topic_watch_check(struct seg_topic_watch *w, struct seg_error *err)
 {
-	pthread_mutex_lock(&w->lock);
+	pthread_mutex_lock(&w->periodic.lock);
 	struct seg_error found = w->found;
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&w->periodic.lock);
 	return found.rc ? seg_error_set(err, found.rc, "%s", found.text) : SEG_OK;
 }

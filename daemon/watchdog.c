@@ -1,16 +1,14 @@
 #include "daemon/watchdog.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/periodic.h"
 
 enum { LOOK_MS = 1000, WARN_MS = 30000, GIVE_UP_MS = 300000 };
 
@@ -30,11 +28,7 @@ struct watched {
 
 struct seg_watchdog {
 	struct seg_watchdog_options options;
-	pthread_t thread;
-	bool started;
-	pthread_mutex_t lock; /* of what follows */
-	pthread_cond_t wake;
-	bool stop;
+	struct seg_periodic periodic; /* its lock is of what follows */
 	struct watched *items;
 	size_t len, cap;
 	int64_t stop_by_mono_ms; /* 0: no stop */
@@ -116,31 +110,19 @@ static void look_at_stop(struct seg_watchdog *w, int64_t mono_ms)
 	give_up(w, "stop_overdue", message);
 }
 
-static void wait_a_look(struct seg_watchdog *w)
+static bool look(void *ctx)
 {
-	struct timespec until = seg_deadline(w->options.look_ms);
-	while (!w->stop && pthread_cond_clockwait(&w->wake, &w->lock, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
-		continue;
-}
-
-static void *watch(void *arg)
-{
-	struct seg_watchdog *w = arg;
-	pthread_mutex_lock(&w->lock);
-	w->looked_mono_ms = seg_monotonic_ms();
-	while (!w->stop) {
-		wait_a_look(w);
-		int64_t mono_ms = seg_monotonic_ms(), elapsed_ms = mono_ms - w->looked_mono_ms;
-		w->looked_mono_ms = mono_ms;
-		if (elapsed_ms > 2 * w->options.look_ms)
-			elapsed_ms = 2 * w->options.look_ms;
-		for (size_t i = 0; !w->stop && i < w->len; i++)
-			look_at(w, &w->items[i], elapsed_ms);
-		if (!w->stop)
-			look_at_stop(w, mono_ms);
-	}
-	pthread_mutex_unlock(&w->lock);
-	return NULL;
+	struct seg_watchdog *w = ctx;
+	pthread_mutex_lock(&w->periodic.lock);
+	int64_t mono_ms = seg_monotonic_ms(), elapsed_ms = mono_ms - w->looked_mono_ms;
+	w->looked_mono_ms = mono_ms;
+	if (elapsed_ms > 2 * w->options.look_ms)
+		elapsed_ms = 2 * w->options.look_ms;
+	for (size_t i = 0; i < w->len; i++)
+		look_at(w, &w->items[i], elapsed_ms);
+	look_at_stop(w, mono_ms);
+	pthread_mutex_unlock(&w->periodic.lock);
+	return true;
 }
 
 enum seg_rc seg_watchdog_start(const struct seg_watchdog_options *options, struct seg_watchdog **ret,
@@ -154,14 +136,13 @@ enum seg_rc seg_watchdog_start(const struct seg_watchdog_options *options, struc
 	w->options.warn_ms = options->warn_ms ? options->warn_ms : WARN_MS;
 	w->options.give_up_ms = options->give_up_ms ? options->give_up_ms : GIVE_UP_MS;
 	w->options.give_up = options->give_up ? options->give_up : end_process;
-	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->wake, NULL);
-	int failed = pthread_create(&w->thread, NULL, watch, w);
-	if (failed) {
+	w->looked_mono_ms = seg_monotonic_ms();
+	seg_periodic_init(&w->periodic);
+	enum seg_rc rc = seg_periodic_start(&w->periodic, (int)w->options.look_ms, look, w, "watchdog", err);
+	if (rc) {
 		seg_watchdog_stop(w);
-		return seg_error_set(err, SEG_IO, "watchdog: no thread: %s", strerror(failed));
+		return rc;
 	}
-	w->started = true;
 	*ret = w;
 	return SEG_OK;
 }
@@ -170,14 +151,7 @@ void seg_watchdog_stop(struct seg_watchdog *w)
 {
 	if (!w)
 		return;
-	pthread_mutex_lock(&w->lock);
-	w->stop = true;
-	pthread_cond_signal(&w->wake);
-	pthread_mutex_unlock(&w->lock);
-	if (w->started)
-		pthread_join(w->thread, NULL);
-	pthread_cond_destroy(&w->wake);
-	pthread_mutex_destroy(&w->lock);
+	seg_periodic_stop(&w->periodic);
 	free(w->items);
 	free(w);
 }
@@ -185,7 +159,7 @@ void seg_watchdog_stop(struct seg_watchdog *w)
 enum seg_rc seg_watchdog_add(struct seg_watchdog *w, unsigned worker, struct seg_beat *beat, struct seg_error *err)
 {
 	enum seg_rc rc = SEG_OK;
-	pthread_mutex_lock(&w->lock);
+	pthread_mutex_lock(&w->periodic.lock);
 	if (w->len == w->cap) {
 		size_t cap = w->cap ? w->cap * 2 : 8;
 		struct watched *more = realloc(w->items, cap * sizeof(*more));
@@ -199,24 +173,24 @@ enum seg_rc seg_watchdog_add(struct seg_watchdog *w, unsigned worker, struct seg
 	if (!rc)
 		w->items[w->len++] =
 			(struct watched){.beat = beat, .worker = worker, .count = atomic_load(&beat->count)};
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&w->periodic.lock);
 	return rc;
 }
 
 void seg_watchdog_remove(struct seg_watchdog *w, const struct seg_beat *beat)
 {
-	pthread_mutex_lock(&w->lock);
+	pthread_mutex_lock(&w->periodic.lock);
 	for (size_t i = 0; i < w->len; i++) {
 		if (w->items[i].beat == beat)
 			w->items[i--] = w->items[--w->len];
 	}
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&w->periodic.lock);
 }
 
 void seg_watchdog_stop_by(struct seg_watchdog *w, int64_t mono_ms)
 {
-	pthread_mutex_lock(&w->lock);
+	pthread_mutex_lock(&w->periodic.lock);
 	if (w->stop_by_mono_ms == 0)
 		w->stop_by_mono_ms = mono_ms;
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&w->periodic.lock);
 }

@@ -1,15 +1,14 @@
 #include "http/server.h"
 
 #include <microhttpd.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/periodic.h"
 #include "http/connections.h"
 #include "http/listen.h"
 #include "http/reply.h"
@@ -38,11 +37,7 @@ struct seg_http {
 	uint16_t port;
 	atomic_int active; /* requests whose answer is not yet sent */
 
-	pthread_t sweeper;
-	bool sweeping;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop; /* under the lock */
+	struct seg_periodic sweeper;
 };
 
 static int fd_of(struct MHD_Connection *c)
@@ -110,20 +105,12 @@ static void on_completed(void *ctx, struct MHD_Connection *c, void **req_ctx, en
 	atomic_fetch_sub(&h->active, 1);
 }
 
-static void *sweep(void *ctx)
+static bool sweep(void *ctx)
 {
 	struct seg_http *h = ctx;
 
-	pthread_mutex_lock(&h->lock);
-	while (!h->stop) {
-		struct timespec until = seg_deadline(SWEEP_MS);
-
-		if (pthread_cond_clockwait(&h->wake, &h->lock, CLOCK_MONOTONIC, &until) == 0)
-			continue;
-		seg_connections_sweep(&h->connections, seg_monotonic_ms(), REQUEST_MS);
-	}
-	pthread_mutex_unlock(&h->lock);
-	return NULL;
+	seg_connections_sweep(&h->connections, seg_monotonic_ms(), REQUEST_MS);
+	return true;
 }
 
 static struct MHD_Daemon *start_daemon(struct seg_http *h, int fd, bool ipv6)
@@ -146,8 +133,7 @@ static bool start_threads(struct seg_http *h, int fd, bool ipv6)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	h->sweeping = pthread_create(&h->sweeper, NULL, sweep, h) == 0;
-	if (h->sweeping)
+	if (seg_periodic_start(&h->sweeper, SWEEP_MS, sweep, h, "http", NULL) == SEG_OK)
 		h->daemon = start_daemon(h, fd, ipv6);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return h->daemon != NULL;
@@ -161,8 +147,7 @@ static struct seg_http *new_http(const struct seg_http_source *source)
 		return NULL;
 	seg_routes_init(&h->routes, source);
 	seg_connections_init(&h->connections);
-	pthread_mutex_init(&h->lock, NULL);
-	pthread_cond_init(&h->wake, NULL);
+	seg_periodic_init(&h->sweeper);
 	return h;
 }
 
@@ -214,15 +199,7 @@ void seg_http_stop(struct seg_http *h)
 		return;
 	if (h->daemon)
 		stop_daemon(h);
-	if (h->sweeping) {
-		pthread_mutex_lock(&h->lock);
-		h->stop = true;
-		pthread_cond_signal(&h->wake);
-		pthread_mutex_unlock(&h->lock);
-		pthread_join(h->sweeper, NULL);
-	}
-	pthread_cond_destroy(&h->wake);
-	pthread_mutex_destroy(&h->lock);
+	seg_periodic_stop(&h->sweeper);
 	seg_connections_release(&h->connections);
 	free(h);
 }
