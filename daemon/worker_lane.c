@@ -316,13 +316,12 @@ static enum seg_rc rebuild(struct seg_worker *w, struct seg_lane *lane, const st
 }
 
 /*
- * Group and newest cut do not agree. Who has just lost the partition and does not know it yet sees that, too, when the next
- * owner commits between the two questions: so it is asked again before it is taken for what the operator must look at.
+ * The newest cut is newer than the group's offsets. Who has just lost the partition and does not know it yet sees that when
+ * the next owner commits between the two questions: so it is asked again before it is taken for what the operator must look at.
  */
 static enum seg_rc ask_again(struct seg_worker *w, struct seg_lane *lane, const struct seg_error *why)
 {
-	if (++lane->doubts > DOUBTS_MOST)
-		return SEG_INVALID;
+	lane->doubts++;
 	seg_log(SEG_LOG_WARN, "recovery_again", "partition=%" PRId32 " why=\"%s\"", lane->partition, why->text);
 	seg_lane_reset(w, lane);
 	lane->again_mono_ms = seg_monotonic_ms() + DOUBT_MS;
@@ -334,11 +333,10 @@ static enum seg_rc changelog_read(struct seg_worker *w, struct seg_lane *lane, s
 	bool warn = false;
 	close_streams(w, lane);
 	enum seg_rc rc = seg_part_taken(seg_shard_part(lane->shard), lane->from, lane->to, &warn, err);
-	if (rc == SEG_INVALID)
-		return ask_again(w, lane, err);
-	if (rc == SEG_CORRUPT) {
+	if (rc == SEG_CORRUPT)
 		return rebuild(w, lane, err);
-	}
+	if (rc == SEG_INVALID && lane->doubts < DOUBTS_MOST && seg_part_is_outrun(seg_shard_part(lane->shard)))
+		return ask_again(w, lane, err);
 	if (rc)
 		return seg_error_wrap(err, rc, "partition %" PRId32, lane->partition);
 	if (warn)
@@ -380,9 +378,8 @@ static enum seg_rc take_changelog(struct seg_worker *w, struct seg_lane *lane, e
 				     lane->partition, lane->changelog_from);
 	if (event == SEG_STREAM_RECORD && m->offset < lane->changelog_high) {
 		rc = seg_part_take(seg_shard_part(lane->shard), m->key, m->value, m->offset, err);
-		if (rc == SEG_CORRUPT && !seg_part_is_rebuilding(seg_shard_part(lane->shard))) {
+		if (rc == SEG_CORRUPT && !seg_part_is_rebuilding(seg_shard_part(lane->shard)))
 			return rebuild(w, lane, err);
-		}
 		lane->reread++;
 		SEG_CRASH_POINT(RECOVERY_CHANGELOG);
 	}

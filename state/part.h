@@ -95,6 +95,8 @@ enum seg_rc seg_part_take(struct seg_part *part, struct seg_str key, struct seg_
  */
 enum seg_rc seg_part_taken(struct seg_part *part, int64_t ret_from[SEG_SOURCES], int64_t ret_to[SEG_SOURCES],
 			   bool *ret_warn, struct seg_error *err) SEG_MUST_CHECK;
+/* After a seg_part_taken() that failed: the changelog has a commit that the group, asked before, did not have yet. */
+bool seg_part_is_outrun(const struct seg_part *part);
 
 /* One accepted (decoded, cleaned) input record at its offset; erase and identify records only move the position. */
 enum seg_rc seg_part_reread(struct seg_part *part, const struct seg_event *e, int64_t offset,

@@ -216,6 +216,11 @@ static enum seg_rc check_forgotten(const struct seg_part *part, struct seg_error
 	return SEG_OK;
 }
 
+bool seg_part_is_outrun(const struct seg_part *part)
+{
+	return part->took_cut && part->facts.group.known && part->cut.seq > part->facts.group.seq;
+}
+
 static enum seg_rc check_group(const struct seg_part *part, bool *ret_warn, struct seg_error *err)
 {
 	const struct seg_group *g = &part->facts.group;
