@@ -65,12 +65,16 @@ struct seg_shard {
 	bool sweeping_at_prepare;
 	uint64_t model_version; /* of the last seal */
 	int64_t cycle_mono_ms;	/* when the running cycle began */
-	bool cycle_runs, flush;
+	bool flush;
 	/* Committed; in the commit under way; since then. */
 	struct seg_shard_counts counts, sealed_counts, open_counts;
 	struct seg_buf key, value;
 	struct seg_evaluation evaluation;
 };
+
+/* shard_cycle.c: how far the running cycle should be by now, 0 to 1. */
+double seg_shard_cycle_progress(const struct seg_shard *shard, const struct seg_part_numbers *n,
+				const struct seg_now *now);
 
 /* shard_scan.c */
 enum seg_rc seg_shard_scan(struct seg_shard *shard, struct seg_error *err) SEG_MUST_CHECK;
