@@ -148,3 +148,11 @@ function(seg_fuzz name)
 	add_test(NAME ${name}_replay COMMAND ${name}_replay "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
 	seg_label_test(${name}_replay)
 endfunction()
+
+# What the property tests and the torture compile once more, with seeded bugs, assertions or calls that fail: a partition
+# without its store, and a shard over it.
+set(SEG_PART_SOURCES aggregate attributes codec codec_read codec_write cut merge window table part part_apply part_bulk
+	part_commit part_cycle part_mend part_recover part_scan part_take spare)
+set(SEG_SHARD_SOURCES evaluate event_id pace sample shard shard_cycle shard_leave shard_scan shard_sums stream_time)
+list(TRANSFORM SEG_PART_SOURCES REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/state/\\1.c")
+list(TRANSFORM SEG_SHARD_SOURCES REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/daemon/\\1.c")
