@@ -199,8 +199,10 @@ struct seg_config {
 		int64_t total_bytes;
 	} memory;
 	struct {
-		char *listen, *token;
-	} http; /* token "": writing is refused */
+		char *listen, *token; /* token "": writing is refused */
+		double write_rate;    /* a second; 0: no limit */
+		char *advertise;      /* URL for other instances and their clients; "" */
+	} http;
 	struct {
 		enum seg_config_log_level level;
 		enum seg_config_log_format format;

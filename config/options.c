@@ -511,7 +511,24 @@ const struct seg_option seg_options[] =
 	 .flags = SEG_OPTION_SECRET,
 	 .offset = AT(http.token),
 	 .def = "",
-	 .help = "Bearer token that writing requests must carry. Empty: they are refused."},
+	 .help = "Bearer token that requests must carry which change something: erasing a customer, naming a "
+		 "segment, refit, promote, rollback. Empty: they are refused."},
+	{.name = "http.write_rate",
+	 .type = SEG_OPTION_DOUBLE,
+	 .offset = AT(http.write_rate),
+	 .def = "20",
+	 .lo = 0,
+	 .hi = 1000000,
+	 .help = "Requests a second, refused ones too, that change something; what is above gets 429. 0: without "
+		 "limit."},
+	{.name = "http.advertise",
+	 .type = SEG_OPTION_STRING,
+	 .flags = SEG_OPTION_URL,
+	 .offset = AT(http.advertise),
+	 .def = "",
+	 .help = "Address of this instance's API for others, e.g. http://host:8080: where other instances send those "
+		 "who ask them for a customer held here, or for the fold. Empty: they are told to ask again "
+		 "elsewhere."},
 	{.name = "log.level",
 	 .type = SEG_OPTION_ENUM,
 	 .offset = AT(log.level),

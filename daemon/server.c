@@ -13,7 +13,17 @@ static enum seg_rc start_http(struct seg_server *s, bool search_port, struct seg
 	struct seg_http_options options = {
 		.listen = s->config->http.listen,
 		.search_port = search_port,
-		.source = {s->metrics, seg_status_refresh, seg_status_json, seg_status_ready, seg_status_healthy, s},
+		.token = s->config->http.token,
+		.write_rate = s->config->http.write_rate,
+		.source =
+			{
+				.metrics = s->metrics,
+				.refresh = seg_status_refresh,
+				.status = seg_status_json,
+				.ready = seg_status_ready,
+				.healthy = seg_status_healthy,
+				.ctx = s,
+			},
 	};
 	enum seg_rc rc = seg_http_start(&options, &s->http, err);
 	if (!rc)

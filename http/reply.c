@@ -1,5 +1,6 @@
 #include "http/reply.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /*
@@ -33,6 +34,14 @@ static enum MHD_Result queue(struct MHD_Connection *c, const struct seg_reply *r
 	}
 	add(r, MHD_HTTP_HEADER_ETAG, reply->etag);
 	add(r, MHD_HTTP_HEADER_ALLOW, reply->allow);
+	add(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->authenticate);
+	add(r, MHD_HTTP_HEADER_LOCATION, reply->location);
+	if (reply->retry_after_s > 0) {
+		char seconds[16];
+
+		snprintf(seconds, sizeof(seconds), "%u", reply->retry_after_s);
+		add(r, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+	}
 	add(r, "X-Content-Type-Options", "nosniff");
 	add(r, "Content-Security-Policy", csp);
 	add(r, "Referrer-Policy", "no-referrer");
@@ -72,9 +81,22 @@ static const char *title_of(unsigned status)
 		unsigned status;
 		const char *title;
 	} titles[] = {
-		{400, "Bad Request"},		{404, "Not Found"},	      {405, "Method Not Allowed"},
-		{413, "Content Too Large"},	{414, "URI Too Long"},	      {431, "Request Header Fields Too Large"},
-		{500, "Internal Server Error"}, {503, "Service Unavailable"},
+		{307, "Temporary Redirect"},
+		{400, "Bad Request"},
+		{401, "Unauthorized"},
+		{403, "Forbidden"},
+		{404, "Not Found"},
+		{405, "Method Not Allowed"},
+		{409, "Conflict"},
+		{413, "Content Too Large"},
+		{414, "URI Too Long"},
+		{415, "Unsupported Media Type"},
+		{422, "Unprocessable Content"},
+		{429, "Too Many Requests"},
+		{431, "Request Header Fields Too Large"},
+		{500, "Internal Server Error"},
+		{501, "Not Implemented"},
+		{503, "Service Unavailable"},
 	};
 
 	for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
@@ -84,17 +106,39 @@ static const char *title_of(unsigned status)
 	return "Error";
 }
 
-enum MHD_Result seg_reply_problem(struct MHD_Connection *c, unsigned status, const char *detail, const char *allow)
+static void append_escaped(struct seg_buf *out, const char *text)
 {
-	struct seg_reply reply = {.status = status, .type = "application/problem+json", .allow = allow};
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < 0x20 || c == 0x7f)
+			seg_buf_printf(out, "\\u%04x", (unsigned)c);
+		else if (c == '"' || c == '\\')
+			seg_buf_printf(out, "\\%c", c);
+		else
+			seg_buf_u8(out, c);
+	}
+}
+
+enum MHD_Result seg_reply_problem_with(struct MHD_Connection *c, const struct seg_reply *with, const char *detail)
+{
+	struct seg_reply reply = *with;
 	struct seg_buf body;
 
-	seg_buf_init(&body, 1024);
-	seg_buf_printf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":\"%s\"}\n",
-		       title_of(status), status, detail);
+	reply.type = "application/problem+json";
+	seg_buf_init(&body, 8192);
+	seg_buf_printf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":\"",
+		       title_of(reply.status), reply.status);
+	append_escaped(&body, detail);
+	seg_buf_printf(&body, "\"}\n");
 	if (body.failed) {
 		seg_buf_release(&body);
 		return MHD_NO;
 	}
 	return seg_reply_buf(c, &reply, &body);
+}
+
+enum MHD_Result seg_reply_problem(struct MHD_Connection *c, unsigned status, const char *detail, const char *allow)
+{
+	return seg_reply_problem_with(c, &(struct seg_reply){.status = status, .allow = allow}, detail);
 }

@@ -18,15 +18,20 @@ struct seg_reply {
 	unsigned status;
 	const char *type; /* Content-Type */
 	enum seg_reply_cache cache;
-	const char *etag;  /* may be NULL */
-	const char *allow; /* of a 405 */
+	const char *etag;	  /* may be NULL, as what follows */
+	const char *allow;	  /* of a 405 */
+	const char *authenticate; /* of a 401 */
+	const char *location;	  /* of a 307 */
+	unsigned retry_after_s;	  /* 0: not told */
 };
 
 /* Takes the bytes of body, which is empty afterwards (on failure too). */
 enum MHD_Result seg_reply_buf(struct MHD_Connection *c, const struct seg_reply *reply, struct seg_buf *body);
 /* body lives as long as the program. */
 enum MHD_Result seg_reply_static(struct MHD_Connection *c, const struct seg_reply *reply, const char *body, size_t len);
-/* detail: one sentence, plain ASCII without quotes. allow: of a 405, else NULL. */
+/* detail: a sentence or two of UTF-8. allow: of a 405, else NULL. */
 enum MHD_Result seg_reply_problem(struct MHD_Connection *c, unsigned status, const char *detail, const char *allow);
+/* The same with other headers: those of `with`, whose type is ignored. */
+enum MHD_Result seg_reply_problem_with(struct MHD_Connection *c, const struct seg_reply *with, const char *detail);
 
 #endif

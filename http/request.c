@@ -7,6 +7,17 @@
 
 const char seg_request_too_large_text[] = "The body is larger than 64 KiB.";
 
+void seg_request_init(struct seg_request *r)
+{
+	*r = (struct seg_request){0};
+	seg_buf_init(&r->body, SEG_REQUEST_BODY_MAX + 1);
+}
+
+void seg_request_release(struct seg_request *r)
+{
+	seg_buf_release(&r->body);
+}
+
 static enum MHD_Result add_header(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
 {
 	size_t *sum = ctx;
@@ -34,10 +45,12 @@ enum MHD_Result seg_request_begin(struct MHD_Connection *c, const char *url)
 	return MHD_YES;
 }
 
-enum MHD_Result seg_request_body(struct seg_request *r, size_t len)
+enum MHD_Result seg_request_body(struct seg_request *r, const char *data, size_t len)
 {
 	r->body_len += len;
-	return r->body_len > SEG_REQUEST_DRAIN_MAX ? MHD_NO : MHD_YES;
+	if (r->keep && r->body_len <= SEG_REQUEST_BODY_MAX)
+		seg_buf_append(&r->body, data, len);
+	return r->body_len > SEG_REQUEST_DRAIN_MAX || r->body.failed ? MHD_NO : MHD_YES;
 }
 
 bool seg_request_too_large(const struct seg_request *r)
@@ -45,31 +58,35 @@ bool seg_request_too_large(const struct seg_request *r)
 	return r->body_len > SEG_REQUEST_BODY_MAX;
 }
 
-static int hex(char c)
+struct target {
+	struct seg_buf *out;
+	bool any;
+};
+
+static enum MHD_Result add_argument(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	struct target *t = ctx;
+
+	(void)kind;
+	seg_buf_printf(t->out, "%c%s%s", t->any ? '&' : '?', name, value ? "=" : "");
+	for (const char *at = value; at && *at; at++) /* the library has made blanks of plus signs */
+		seg_buf_u8(t->out, *at == ' ' ? '+' : (uint8_t)*at);
+	t->any = true;
+	return MHD_YES;
+}
+
+void seg_request_target(struct MHD_Connection *c, const char *url, struct seg_buf *out)
+{
+	struct target t = {.out = out};
+
+	seg_buf_append(out, url, strlen(url));
+	(void)MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, add_argument, &t);
+	seg_buf_u8(out, 0);
 }
 
 size_t seg_request_unescape(void *ctx, struct MHD_Connection *c, char *text)
 {
-	char *to = text;
-
 	(void)ctx;
 	(void)c;
-	for (const char *at = text; *at; at++) {
-		int high = *at == '%' ? hex(at[1]) : -1;
-		int low = high >= 0 ? hex(at[2]) : -1;
-
-		if (low >= 0 && high + low > 0) {
-			*to++ = (char)(high << 4 | low);
-			at += 2;
-		} else {
-			*to++ = *at;
-		}
-	}
-	*to = '\0';
-	return (size_t)(to - text);
+	return strlen(text);
 }

@@ -1,9 +1,11 @@
-/* What a request may bring: its limits, and its address decoded. No state beyond struct seg_request. */
+/* What a request may bring: its limits, and its body. */
 #ifndef SEG_HTTP_REQUEST_H
 #define SEG_HTTP_REQUEST_H
 
 #include <microhttpd.h>
 #include <stdbool.h>
+
+#include "base/buf.h"
 
 enum {
 	SEG_REQUEST_URL_MAX = 2048,
@@ -14,17 +16,25 @@ enum {
 
 struct seg_request {
 	size_t body_len;
+	bool keep;	     /* the body is for somebody */
+	struct seg_buf body; /* what is kept of it */
 };
 
 extern const char seg_request_too_large_text[];
 
+void seg_request_init(struct seg_request *r);
+void seg_request_release(struct seg_request *r);
+
 /* When the headers are there: queues 413, 414 or 431, or nothing if all is well. */
 enum MHD_Result seg_request_begin(struct MHD_Connection *c, const char *url);
-/* Counts a piece of the body; MHD_NO: cut the connection off. */
-enum MHD_Result seg_request_body(struct seg_request *r, size_t len);
+/* Takes a piece of the body; MHD_NO: cut the connection off. */
+enum MHD_Result seg_request_body(struct seg_request *r, const char *data, size_t len);
 bool seg_request_too_large(const struct seg_request *r);
 
-/* %XX becomes its byte, but %00 and what is not hexadecimal stay as they are: an address never ends early. */
+/* Path and query as they were sent, NUL-terminated, into a buffer; the caller looks at out->failed. */
+void seg_request_target(struct MHD_Connection *c, const char *url, struct seg_buf *out);
+
+/* Paths and parameters stay as they were sent: routes take them apart first (http/path.h). */
 size_t seg_request_unescape(void *ctx, struct MHD_Connection *c, char *text);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "http/assets.h"
+#include "http/path.h"
 #include "http/reply.h"
 
 enum { METRICS_MAX = 16 << 20, STATUS_MAX = 4 << 20 };
@@ -109,9 +110,10 @@ enum { ROUTES = sizeof(routes) / sizeof(routes[0]), ASSETS = sizeof(((struct seg
 static enum MHD_Result answer_asset(struct seg_routes *r, const struct route *route, struct MHD_Connection *c)
 {
 	const char *known = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_IF_NONE_MATCH);
-	struct seg_reply reply = {
-		MHD_HTTP_OK, route->type, SEG_REPLY_REVALIDATE, r->etags[route - routes], NULL,
-	};
+	struct seg_reply reply = {.status = MHD_HTTP_OK,
+				  .type = route->type,
+				  .cache = SEG_REPLY_REVALIDATE,
+				  .etag = r->etags[route - routes]};
 
 	if (known && strcmp(known, reply.etag) == 0) {
 		reply.status = MHD_HTTP_NOT_MODIFIED;
@@ -130,9 +132,9 @@ static enum MHD_Result answer_openapi(struct seg_routes *r, const struct route *
 	return seg_reply_static(c, &reply, seg_asset_openapi, strlen(seg_asset_openapi));
 }
 
-void seg_routes_init(struct seg_routes *r, const struct seg_http_source *source)
+void seg_routes_init(struct seg_routes *r, const struct seg_http_source *source, struct seg_access *access)
 {
-	*r = (struct seg_routes){.source = *source};
+	*r = (struct seg_routes){.source = *source, .api = {source->api, source->ctx, access}};
 	for (size_t i = 0; i < ASSETS; i++) {
 		char hex[33];
 
@@ -146,14 +148,26 @@ const char *seg_routes_path(size_t i)
 	return i < ROUTES ? routes[i].path : NULL;
 }
 
-enum MHD_Result seg_routes_answer(struct seg_routes *r, struct MHD_Connection *c, const char *url, const char *method)
+static const struct route *find(const char *url)
 {
-	const struct route *route = NULL;
+	char none[SEG_PATH_PARAM_MAX + 1];
+	uint32_t len;
 
-	for (size_t i = 0; i < ROUTES && !route; i++) {
-		if (strcmp(url, routes[i].path) == 0)
-			route = &routes[i];
+	for (size_t i = 0; i < ROUTES; i++) {
+		if (seg_path_match(routes[i].path, url, none, &len) == SEG_PATH_MATCH)
+			return &routes[i];
 	}
+	return NULL;
+}
+
+enum MHD_Result seg_routes_answer(struct seg_routes *r, struct MHD_Connection *c, const char *url, const char *method,
+				  struct seg_request *request)
+{
+	const struct route *route = find(url);
+	enum MHD_Result result;
+
+	if (!route && seg_api_answer(&r->api, c, url, method, request, &result))
+		return result;
 	if (!route)
 		return seg_reply_problem(c, MHD_HTTP_NOT_FOUND,
 					 "There is nothing at this address; /openapi.json lists what there is.", NULL);

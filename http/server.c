@@ -16,13 +16,13 @@
 #include "http/routes.h"
 
 /*
- * DESIGN. A pool of libmicrohttpd's threads answers; every answer is made whole in memory and then sent. A thread of
- * ours, the sweeper, cuts off connections that have not finished a request for a while. Stop: no new connections, wait
+ * DESIGN. Each connection has a thread of libmicrohttpd's, so that an answer that waits for a worker keeps nobody else
+ * waiting; every answer is made whole in memory and then sent. A thread of ours, the sweeper, cuts off connections that have not finished a request for a while. Stop: no new connections, wait
  * a moment for requests under way, then the threads end and nothing calls the source any more.
  */
 
 enum {
-	THREADS = 2,
+	STACK_BYTES = 512 * 1024,
 	MEMORY_PER_CONNECTION = 32 * 1024,
 	IDLE_SECONDS = 10,
 	REQUEST_MS = 20000, /* from the connection, or the last answer, to the answer sent */
@@ -31,6 +31,8 @@ enum {
 };
 
 struct seg_http {
+	struct seg_access access;
+	bool has_access;
 	struct seg_routes routes;
 	struct seg_connections connections;
 	struct MHD_Daemon *daemon;
@@ -74,22 +76,23 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
 	size_t len = *data_len;
 
 	(void)version;
-	(void)data;
 	if (!request) {
 		request = calloc(1, sizeof(*request));
 		if (!request)
 			return MHD_NO;
+		seg_request_init(request);
+		request->keep = h->routes.source.api && seg_api_takes_body(url, method);
 		*req_ctx = request;
 		atomic_fetch_add(&h->active, 1);
 		return seg_request_begin(c, url);
 	}
 	if (len > 0) {
 		*data_len = 0;
-		return seg_request_body(request, len);
+		return seg_request_body(request, data, len);
 	}
 	if (seg_request_too_large(request))
 		return seg_reply_problem(c, MHD_HTTP_CONTENT_TOO_LARGE, seg_request_too_large_text, NULL);
-	return seg_routes_answer(&h->routes, c, url, method);
+	return seg_routes_answer(&h->routes, c, url, method, request);
 }
 
 static void on_completed(void *ctx, struct MHD_Connection *c, void **req_ctx, enum MHD_RequestTerminationCode code)
@@ -99,6 +102,7 @@ static void on_completed(void *ctx, struct MHD_Connection *c, void **req_ctx, en
 	(void)code;
 	if (!*req_ctx)
 		return;
+	seg_request_release(*req_ctx);
 	free(*req_ctx);
 	*req_ctx = NULL;
 	seg_connections_done(&h->connections, fd_of(c), seg_monotonic_ms());
@@ -115,10 +119,11 @@ static bool sweep(void *ctx)
 
 static struct MHD_Daemon *start_daemon(struct seg_http *h, int fd, bool ipv6)
 {
-	unsigned flags = MHD_USE_AUTO_INTERNAL_THREAD | MHD_USE_ITC | (ipv6 ? MHD_USE_IPv6 : 0);
+	unsigned flags =
+		MHD_USE_AUTO_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC | (ipv6 ? MHD_USE_IPv6 : 0);
 
 	return MHD_start_daemon(flags, h->port, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd,
-				MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT,
+				MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_CONNECTION_LIMIT,
 				(unsigned)SEG_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
 				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_PER_CONNECTION,
 				MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_NOTIFY_COMPLETED,
@@ -139,13 +144,14 @@ static bool start_threads(struct seg_http *h, int fd, bool ipv6)
 	return h->daemon != NULL;
 }
 
-static struct seg_http *new_http(const struct seg_http_source *source)
+static struct seg_http *new_http(const struct seg_http_options *options)
 {
 	struct seg_http *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return NULL;
-	seg_routes_init(&h->routes, source);
+	h->has_access = seg_access_init(&h->access, options->token, options->write_rate, seg_monotonic_ms());
+	seg_routes_init(&h->routes, &options->source, &h->access);
 	seg_connections_init(&h->connections);
 	seg_periodic_init(&h->sweeper);
 	return h;
@@ -153,14 +159,16 @@ static struct seg_http *new_http(const struct seg_http_source *source)
 
 enum seg_rc seg_http_start(const struct seg_http_options *options, struct seg_http **ret, struct seg_error *err)
 {
-	struct seg_http *h = new_http(&options->source);
+	struct seg_http *h = new_http(options);
 	bool ipv6 = false;
 	enum seg_rc rc;
 	int fd = -1;
 
 	if (!h)
 		return seg_error_set(err, SEG_NO_MEMORY, "http: out of memory");
-	rc = seg_listen_open(options->listen, options->search_port, &fd, &h->port, &ipv6, err);
+	rc = h->has_access ? SEG_OK : seg_error_set(err, SEG_IO, "http: libsodium finds no random numbers");
+	if (!rc)
+		rc = seg_listen_open(options->listen, options->search_port, &fd, &h->port, &ipv6, err);
 	if (!rc && !start_threads(h, fd, ipv6))
 		/* fd stays open: whether a failed start has closed it differs between versions of the library. */
 		rc = seg_error_set(err, SEG_IO,
@@ -201,5 +209,7 @@ void seg_http_stop(struct seg_http *h)
 		stop_daemon(h);
 	seg_periodic_stop(&h->sweeper);
 	seg_connections_release(&h->connections);
+	if (h->has_access)
+		seg_access_release(&h->access);
 	free(h);
 }

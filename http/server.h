@@ -1,6 +1,7 @@
 /*
- * The HTTP server (libmicrohttpd, an internal thread pool): /metrics /healthz /readyz /api/v1/status and the page at /.
- * What it shows comes through callbacks, which must be safe on any thread and fast.
+ * The HTTP server (libmicrohttpd, a thread for each of at most 64 connections): /metrics /healthz /readyz /api/v1/status,
+ * the rest of the API (http/api.h) and the page at /. What it shows comes through callbacks, which must be safe on any
+ * thread; all but `api` must be fast.
  */
 #ifndef SEG_HTTP_SERVER_H
 #define SEG_HTTP_SERVER_H
@@ -10,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "http/api.h"
 #include "http/metrics.h"
 
 struct seg_http;
@@ -24,11 +26,15 @@ struct seg_http_source {
 	bool (*ready)(void *ctx);
 	bool (*healthy)(void *ctx);
 	void *ctx;
+	/* Answers what http/api.h lists; may wait for some seconds. NULL: there is none of it. */
+	void (*api)(void *ctx, const struct seg_api_request *request, struct seg_api_answer *answer);
 };
 
 struct seg_http_options {
 	const char *listen; /* HOST:PORT; port 0: any */
 	bool search_port;   /* the next free port if it is taken (demo) */
+	const char *token;  /* that requests must carry which change something; NULL or "": they are refused */
+	double write_rate;  /* such requests a second, refused ones too; 0: no limit */
 	struct seg_http_source source;
 };
 

@@ -48,7 +48,9 @@ static void set_status(struct fake *f, const char *text)
 static struct seg_http *start(struct fake *f, struct seg_metrics *metrics, unsigned port)
 {
 	char listen[32];
-	struct seg_http_options options = {.listen = listen, .source = {metrics, NULL, status, yes, yes, f}};
+	struct seg_http_options options = {
+		.listen = listen,
+		.source = {.metrics = metrics, .status = status, .ready = yes, .healthy = yes, .ctx = f}};
 	struct seg_error err = {0};
 	struct seg_http *h = NULL;
 

@@ -93,6 +93,8 @@ static const struct {
 	{"memory.total", "memory: {total: 1GiB}", false},
 	{"http.listen", "http: {listen: \"h:1\"}", false},
 	{"http.token", "http: {token: other}", false},
+	{"http.write_rate", "http: {write_rate: 3}", false},
+	{"http.advertise", "http: {advertise: \"http://h:1\"}", false},
 	{"log.level", "log: {level: debug}", false},
 	{"log.format", "log: {format: json}", false},
 };

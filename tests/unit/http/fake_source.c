@@ -51,7 +51,14 @@ static bool healthy(void *ctx)
 
 struct seg_http_source fake_source(struct fake *f)
 {
-	return (struct seg_http_source){f->metrics, refresh, status, ready, healthy, f};
+	return (struct seg_http_source){
+		.metrics = f->metrics,
+		.refresh = refresh,
+		.status = status,
+		.ready = ready,
+		.healthy = healthy,
+		.ctx = f,
+	};
 }
 
 struct seg_http *fake_start(struct fake *f)
