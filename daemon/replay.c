@@ -41,6 +41,7 @@ struct replay {
 	int64_t next[SEG_SOURCES]; /* running number of a source's records: their offsets */
 	int64_t cuts;
 	size_t in_commit;
+	uint64_t refits_told; /* attempts in refits.jsonl */
 };
 
 /* ---- sink ---- */
@@ -221,20 +222,35 @@ static enum seg_rc commit_all(struct replay *r, const struct seg_now *now, struc
 			     HURRIED_MAX);
 }
 
+/* An attempt that was held or failed is told at once, one that was promoted when its model is out. */
+static enum seg_rc tell_refit(struct replay *r, const struct seg_model *before, struct seg_error *err)
+{
+	struct seg_refit_record record;
+	bool promoted = r->model && r->model->promotion != (before ? before->promotion : 0);
+	if (!seg_learner_last_refit(seg_fold_learner(r->fold), &record) ||
+	    (!promoted && (record.promoted || record.number == r->refits_told)))
+		return SEG_OK;
+	r->refits_told = record.number;
+	return seg_replay_files_refit(r->files, &record, before, promoted ? r->model : NULL, err);
+}
+
 /* What the fold makes of the commit. *ret_promoted: everyone is to be looked at again. */
 static enum seg_rc fold_once(struct replay *r, const struct seg_now *now, bool *ret_promoted, struct seg_error *err)
 {
-	uint64_t promotion = r->model ? r->model->promotion : 0;
-	*ret_promoted = false;
+	struct seg_model *before = seg_model_get(r->model);
 	enum seg_rc rc = seg_fold_tick(r->fold, now, err);
-	if (rc || !seg_fold_has_work(r->fold))
-		return rc;
-	rc = seg_fold_seal(r->fold, &r->sink, err);
-	if (rc)
-		return rc;
-	seg_fold_committed(r->fold);
-	*ret_promoted = r->model && r->model->promotion != promotion;
-	return SEG_OK;
+	*ret_promoted = false;
+	if (!rc && seg_fold_has_work(r->fold)) {
+		rc = seg_fold_seal(r->fold, &r->sink, err);
+		if (!rc) {
+			seg_fold_committed(r->fold);
+			*ret_promoted = r->model && r->model->promotion != (before ? before->promotion : 0);
+		}
+	}
+	if (!rc)
+		rc = tell_refit(r, before, err);
+	seg_model_put(before);
+	return rc;
 }
 
 /* A commit now, and what the model makes of it: what a fit or a promotion leads to belongs to the same instant; a revision

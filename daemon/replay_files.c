@@ -2,6 +2,9 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +19,7 @@ enum { PATH_BYTES = 4096, MODEL_BYTES = 16 * 1024 * 1024 };
 struct seg_replay_files {
 	char *folder;
 	struct seg_container *containers[SEG_OUTPUTS];
+	FILE *refits;
 };
 
 static const struct {
@@ -74,6 +78,10 @@ enum seg_rc seg_replay_files_open(const char *folder, struct seg_replay_files **
 			rc = seg_container_open(path, streams[i].output, &f->containers[streams[i].output], err);
 	}
 	if (!rc)
+		rc = join(path, folder, "refits.jsonl", err);
+	if (!rc && !(f->refits = fopen(path, "wbx")))
+		rc = seg_error_set(err, SEG_IO, "%s cannot be written: %s", path, strerror(errno));
+	if (!rc)
 		rc = join(path, folder, "campaign-triggers.avro", err);
 	if (!rc)
 		rc = seg_container_write_empty(path, "campaign_trigger", err);
@@ -95,6 +103,8 @@ enum seg_rc seg_replay_files_close(struct seg_replay_files *f, struct seg_error 
 		if (rc && !first)
 			first = rc;
 	}
+	if (f->refits && fclose(f->refits) && !first)
+		first = seg_error_set(err, SEG_IO, "%s/refits.jsonl cannot be written: %s", f->folder, strerror(errno));
 	free(f->folder);
 	free(f);
 	return first;
@@ -119,6 +129,40 @@ enum seg_rc seg_replay_files_dead_letter(struct seg_replay_files *f, const struc
 					 struct seg_error *err)
 {
 	return seg_container_append(f->containers[SEG_OUTPUT_DEAD_LETTER], d, err);
+}
+
+/* As in model.json; null for NULL. */
+static json_t *model_json(const struct seg_model *m)
+{
+	struct seg_buf text;
+	if (!m)
+		return json_null();
+	seg_buf_init(&text, MODEL_BYTES);
+	json_t *json = NULL;
+	if (!seg_model_export(m, &text, NULL))
+		json = json_loadb((const char *)text.data, text.len, 0, NULL);
+	seg_buf_release(&text);
+	return json;
+}
+
+enum seg_rc seg_replay_files_refit(struct seg_replay_files *f, const struct seg_refit_record *record,
+				   const struct seg_model *before, const struct seg_model *after, struct seg_error *err)
+{
+	const struct seg_model *replaced = after && before && before->promotion ? before : NULL;
+	json_t *line =
+		json_pack("{s:I, s:I, s:s, s:i, s:I, s:o, s:b, s:s, s:o, s:o}", "number", (json_int_t)record->number,
+			  "time_ms", (json_int_t)record->time_ms, "reason", record->reason, "k", (int)record->k,
+			  "customers", (json_int_t)record->customers, "gain",
+			  isfinite(record->gain) ? json_real(record->gain) : json_null(), "promoted", after != NULL,
+			  "error", record->error, "before", model_json(replaced), "model", model_json(after));
+	enum seg_rc rc = SEG_OK;
+	if (!line)
+		return seg_error_set(err, SEG_NO_MEMORY, "refits.jsonl: attempt %" PRIu64 " cannot be written as JSON",
+				     record->number);
+	if (json_dumpf(line, f->refits, JSON_COMPACT | JSON_REAL_PRECISION(17)) || fputc('\n', f->refits) == EOF)
+		rc = seg_error_set(err, SEG_IO, "%s/refits.jsonl cannot be written: %s", f->folder, strerror(errno));
+	json_decref(line);
+	return rc;
 }
 
 /* ---- the state at an instant ---- */

@@ -5,6 +5,7 @@
 #include "daemon/shard.h"
 #include "daemon/sink.h"
 #include "segmenter/basis.h"
+#include "segmenter/learner.h"
 #include "segmenter/model.h"
 
 struct seg_replay_files;
@@ -23,6 +24,13 @@ enum seg_rc seg_replay_files_alert(struct seg_replay_files *f, const struct seg_
 				   struct seg_error *err) SEG_MUST_CHECK;
 enum seg_rc seg_replay_files_dead_letter(struct seg_replay_files *f, const struct seg_dead_letter *d,
 					 struct seg_error *err) SEG_MUST_CHECK;
+
+/* A line of refits.jsonl: {number, time_ms, reason, k, customers, gain, promoted, error, before, model}. `before` is the model
+ * that was current when the promotion came and `model` the one promoted, both in the form of model.json; before is null at
+ * the first fit, both are null if the attempt was held or failed (`after` NULL). */
+enum seg_rc seg_replay_files_refit(struct seg_replay_files *f, const struct seg_refit_record *record,
+				   const struct seg_model *before, const struct seg_model *after,
+				   struct seg_error *err) SEG_MUST_CHECK;
 
 /* The state at an instant. */
 struct seg_replay_moment {

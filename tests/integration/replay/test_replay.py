@@ -118,6 +118,20 @@ class SameTest(Base):
             self.assertEqual(json.loads((folder / "model.json").read_text())["time_ms"], instant)
             stream.check_customers(stream.Plain(self.lines, instant), list(records(folder / "customers.avro")), instant)
 
+    def test_refits_are_told_line_by_line(self):
+        lines = [json.loads(line) for line in (self.work / "first/refits.jsonl").read_text().splitlines()]
+        promoted = [line for line in lines if line["promoted"]]
+        self.assertEqual([line["number"] for line in lines], list(range(1, len(lines) + 1)))
+        self.assertEqual([line["model"]["promotion"] for line in promoted], list(range(1, self.summary["promotions"] + 1)))
+        self.assertEqual((lines[0]["reason"], lines[0]["before"], lines[0]["gain"]), ("first", None, None))
+        for line in promoted[1:]:
+            self.assertEqual(line["before"]["promotion"], line["model"]["promotion"] - 1)
+            self.assertLess(line["before"]["time_ms"] - 1, line["model"]["time_ms"])
+        for line in lines:
+            if not line["promoted"]:
+                self.assertEqual((line["before"], line["model"]), (None, None))
+                self.assertGreater(line["customers"], 0)
+
     def test_every_output_has_its_shipped_schema(self):
         for name, schema in OUTPUTS.items():
             with open(self.work / "first" / f"{name}.avro", "rb") as file:
