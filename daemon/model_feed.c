@@ -10,6 +10,11 @@
 
 enum { POLL_MS = 100, BATCH = 64, CLOSE_MS = 5000 };
 
+struct kept {
+	uint64_t number;
+	struct seg_model *model;
+};
+
 struct seg_model_feed {
 	struct seg_kafka_reader *reader;
 	uint32_t stream;
@@ -19,14 +24,109 @@ struct seg_model_feed {
 	atomic_llong position;
 	pthread_mutex_t lock; /* of what follows */
 	struct seg_model *model;
+	struct kept kept[SEG_FEED_VERSIONS]; /* ascending by number */
+	size_t kept_len;
 	struct seg_error broken; /* rc SEG_OK: fine */
 };
+
+/* ---- kept versions ---- */
+
+/* False: not v/<n>. */
+static bool parse_key(struct seg_str key, uint64_t *ret)
+{
+	uint64_t n = 0;
+	if (key.len < 3 || key.len > 20 || key.ptr[0] != 'v' || key.ptr[1] != '/')
+		return false;
+	for (uint32_t i = 2; i < key.len; i++) {
+		if (key.ptr[i] < '0' || key.ptr[i] > '9')
+			return false;
+		n = n * 10 + (uint64_t)(key.ptr[i] - '0');
+	}
+	*ret = n;
+	return true;
+}
+
+static void drop_kept(struct seg_model_feed *f, size_t at)
+{
+	seg_model_put(f->kept[at].model);
+	memmove(&f->kept[at], &f->kept[at + 1], (--f->kept_len - at) * sizeof(f->kept[0]));
+}
+
+/* model NULL: it is not kept any more. Takes ownership; caller holds the lock. */
+static void keep(struct seg_model_feed *f, uint64_t number, struct seg_model *model)
+{
+	size_t at = 0;
+	while (at < f->kept_len && f->kept[at].number < number)
+		at++;
+	if (at < f->kept_len && f->kept[at].number == number)
+		drop_kept(f, at);
+	if (!model)
+		return;
+	if (f->kept_len == SEG_FEED_VERSIONS) {
+		if (at == 0) {
+			seg_model_put(model);
+			return;
+		}
+		drop_kept(f, 0);
+		at--;
+	}
+	memmove(&f->kept[at + 1], &f->kept[at], (f->kept_len++ - at) * sizeof(f->kept[0]));
+	f->kept[at] = (struct kept){number, model};
+}
+
+/* Old ones nobody works with: one that cannot be read is left out. */
+static void take_version(struct seg_model_feed *f, const struct seg_kafka_message *m)
+{
+	uint64_t number;
+	struct seg_model *model = NULL;
+	struct seg_error err = {0};
+	if (!parse_key(m->key, &number))
+		return;
+	if (m->value.ptr && seg_model_decode(m->value.ptr, m->value.len, &model, &err)) {
+		seg_log(SEG_LOG_WARN, "model_version_unread", "version=%llu error=\"%s\"", (unsigned long long)number,
+			err.text);
+		model = NULL;
+	}
+	pthread_mutex_lock(&f->lock);
+	keep(f, number, model);
+	pthread_mutex_unlock(&f->lock);
+}
+
+size_t seg_model_feed_versions(struct seg_model_feed *f, uint64_t ret_numbers[SEG_FEED_VERSIONS],
+			       struct seg_model *ret[SEG_FEED_VERSIONS])
+{
+	pthread_mutex_lock(&f->lock);
+	size_t len = f->kept_len;
+	for (size_t i = 0; i < len; i++) {
+		ret_numbers[i] = f->kept[i].number;
+		ret[i] = seg_model_get(f->kept[i].model);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return len;
+}
+
+struct seg_model *seg_model_feed_find(struct seg_model_feed *f, uint64_t number)
+{
+	struct seg_model *found = NULL;
+	pthread_mutex_lock(&f->lock);
+	for (size_t i = 0; i < f->kept_len && !found; i++) {
+		if (f->kept[i].number == number)
+			found = seg_model_get(f->kept[i].model);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return found;
+}
+
+/* ---- the newest ---- */
 
 static enum seg_rc take_model(struct seg_model_feed *f, const struct seg_kafka_message *m, struct seg_error *err)
 {
 	static const char CURRENT[] = "current";
-	if (m->key.len != sizeof(CURRENT) - 1 || memcmp(m->key.ptr, CURRENT, sizeof(CURRENT) - 1) != 0 || !m->value.ptr)
+	if (m->key.len != sizeof(CURRENT) - 1 || memcmp(m->key.ptr, CURRENT, sizeof(CURRENT) - 1) != 0 ||
+	    !m->value.ptr) {
+		take_version(f, m);
 		return SEG_OK;
+	}
 	struct seg_model *model;
 	enum seg_rc rc = seg_model_decode(m->value.ptr, m->value.len, &model, err);
 	if (rc)
@@ -106,6 +206,8 @@ void seg_model_feed_stop(struct seg_model_feed *f, int close_ms)
 		seg_log(SEG_LOG_WARN, "model_feed_close", "text=\"the Kafka client did not close within %d ms\"",
 			close_ms);
 	seg_model_put(f->model);
+	while (f->kept_len > 0)
+		drop_kept(f, f->kept_len - 1);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

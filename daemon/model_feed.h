@@ -1,6 +1,6 @@
 /*
  * Follows <app>-model on a thread of its own and holds the newest model, from which every worker takes its snapshot at a
- * commit. Any thread may ask.
+ * commit, and the kept versions (`v/<n>`: promotions and a candidate), for lists, diffs and rollbacks. Any thread may ask.
  */
 #ifndef SEG_DAEMON_MODEL_FEED_H
 #define SEG_DAEMON_MODEL_FEED_H
@@ -20,6 +20,14 @@ void seg_model_feed_stop(struct seg_model_feed *f, int close_ms); /* NULL is fin
 /* The newest model, counted for the caller (seg_model_put()); NULL: none yet. */
 struct seg_model *seg_model_feed_get(struct seg_model_feed *f);
 uint64_t seg_model_feed_version(struct seg_model_feed *f);
+
+/* The newest of the kept versions, more are let go; the fold keeps 20 and those that are pinned. */
+enum { SEG_FEED_VERSIONS = 64 };
+/* Their numbers, ascending; *ret[i] counted for the caller. Returns how many. */
+size_t seg_model_feed_versions(struct seg_model_feed *f, uint64_t ret_numbers[SEG_FEED_VERSIONS],
+			       struct seg_model *ret[SEG_FEED_VERSIONS]);
+/* The version of that number, counted for the caller; NULL: not kept. */
+struct seg_model *seg_model_feed_find(struct seg_model_feed *f, uint64_t number);
 
 /* Position in the topic, markers included: everything below it has been taken in. */
 int64_t seg_model_feed_position(struct seg_model_feed *f);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/mailbox.h"
 
 enum {
 	POLL_MAX = 1000,
@@ -102,6 +103,7 @@ static enum seg_rc turn(struct seg_worker *w, struct seg_error *err)
 	if (!rc)
 		rc = poll_input(w, poll_timeout(w, &now), err);
 	seg_worker_does(w, SEG_DOING_FOLD);
+	seg_worker_answer(w);
 	now = seg_worker_now();
 	if (!rc && !w->recreate)
 		rc = seg_worker_fold_step(w, &now, err);
@@ -284,6 +286,7 @@ static void *run(void *arg)
 		pthread_mutex_unlock(&w->lock);
 		seg_log(SEG_LOG_ERROR, "worker_failed", "worker=%u error=\"%s\"", w->index, err.text);
 	}
+	seg_mailbox_close(w->mailbox); /* failed: nobody answers any more */
 	seg_worker_move(w, rc ? SEG_WORKER_FAILED : SEG_WORKER_STOPPED);
 	return NULL;
 }
@@ -293,6 +296,7 @@ static void free_worker(struct seg_worker *w)
 	free(w->lanes);
 	free(w->latencies.items);
 	free(w->status.lanes);
+	seg_mailbox_free(w->mailbox);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }
@@ -309,8 +313,9 @@ enum seg_rc seg_worker_start(struct seg_instance *inst, unsigned index, struct s
 	w->fold_high = w->fold_model_high = -1;
 	seg_beat(&w->beat, SEG_DOING_START);
 	w->lanes = calloc((size_t)inst->partitions, sizeof(struct seg_lane *));
+	w->mailbox = seg_mailbox_new();
 	enum seg_rc rc = SEG_OK;
-	if (!w->lanes)
+	if (!w->lanes || !w->mailbox)
 		rc = seg_error_set(err, SEG_NO_MEMORY, "worker %u: out of memory", index);
 	else if (!seg_config_worker_id(w->config, index, w->id, sizeof(w->id)))
 		rc = seg_error_set(err, SEG_INVALID, "app and instance: names are too long");
@@ -332,6 +337,7 @@ void seg_worker_stop(struct seg_worker *w)
 {
 	seg_instance_stop_asked(w->inst);
 	atomic_store(&w->stop, true);
+	seg_mailbox_close(w->mailbox);
 }
 
 enum seg_rc seg_worker_join(struct seg_worker *w, struct seg_error *err)
@@ -343,9 +349,4 @@ enum seg_rc seg_worker_join(struct seg_worker *w, struct seg_error *err)
 		seg_error_set(err, rc, "%s", w->failed.text);
 	free_worker(w);
 	return rc;
-}
-
-void seg_worker_request_refit(struct seg_worker *w)
-{
-	atomic_store(&w->refit, true);
 }

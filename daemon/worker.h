@@ -72,7 +72,25 @@ bool seg_worker_status(struct seg_worker *w, struct seg_worker_status *ret);
 /* False: this worker has no fold, or it has learned nothing yet. Any thread. */
 bool seg_worker_fold_status(struct seg_worker *w, struct seg_fold_status *ret);
 
-/* Any thread: the fold (if this worker has it) refits at its next tick. */
-void seg_worker_request_refit(struct seg_worker *w);
+/*
+ * Questions, from any thread, answered by the worker's own within some milliseconds while it runs. SEG_RETRY: it did not
+ * come to it within timeout_ms; SEG_NOT_FOUND: it is stopping. Who asks keeps the question until the call returns.
+ */
+struct seg_customer_question {
+	struct seg_str id;
+	int32_t partition;
+	enum seg_rc rc; /* SEG_SKIP: the partition is not this worker's; SEG_RETRY: see `lane`; as seg_part_find() */
+	enum seg_lane_state lane;    /* unless SEG_SKIP */
+	struct seg_profile *profile; /* as of the last commit; caller frees; NULL unless rc is SEG_OK */
+	int64_t now_ms;		     /* stream time of that commit */
+};
+enum seg_rc seg_worker_ask_customers(struct seg_worker *w, struct seg_customer_question *items, size_t len,
+				     int timeout_ms, struct seg_error *err) SEG_MUST_CHECK;
+
+/* Runs fn on the worker's thread if it has the fold and has read all sums; else SEG_SKIP: another has it, SEG_RETRY. */
+struct seg_fold;
+typedef enum seg_rc seg_fold_fn(struct seg_fold *fold, void *arg, struct seg_error *err);
+enum seg_rc seg_worker_ask_fold(struct seg_worker *w, seg_fold_fn *fn, void *arg, int timeout_ms,
+				struct seg_error *err) SEG_MUST_CHECK;
 
 #endif

@@ -88,8 +88,6 @@ enum seg_rc seg_worker_fold_step(struct seg_worker *w, const struct seg_now *now
 		w->fold_ready = true;
 		seg_log(SEG_LOG_INFO, "fold_ready", "worker=%u sums_read=%" PRId64, w->index, w->fold_high);
 	}
-	if (atomic_exchange(&w->refit, false))
-		seg_fold_request_refit(w->fold);
 	enum seg_rc rc = seg_fold_tick(w->fold, now, err);
 	if (rc != SEG_RETRY)
 		return rc;

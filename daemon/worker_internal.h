@@ -54,7 +54,8 @@ struct seg_worker {
 	unsigned index;
 	char id[512]; /* transactional id, group instance id */
 	pthread_t thread;
-	atomic_bool stop, refit;
+	atomic_bool stop;
+	struct seg_mailbox *mailbox;
 
 	struct seg_txn *txn;
 	struct seg_kafka_input *input;
@@ -182,6 +183,9 @@ bool seg_worker_is_flushed(const struct seg_worker *w);
 /* A record could not be put into the open transaction: SEG_ABORT and SEG_RECREATE are dealt with as in a commit. */
 enum seg_rc seg_worker_txn_failed(struct seg_worker *w, enum seg_rc outcome, struct seg_error *err) SEG_MUST_CHECK;
 bool seg_worker_commit_is_due(const struct seg_worker *w, const struct seg_now *now);
+
+/* worker_mail.c: what other threads have asked. */
+void seg_worker_answer(struct seg_worker *w);
 
 /* worker_status.c */
 /* The gauges of a partition that is not ours any more go. */
