@@ -141,25 +141,36 @@ static void test_closing_tells_who_waits(void **state)
 	assert_int_equal(o->sum, 0);
 }
 
+/* The one who looks whether it is full may have taken the last place for a moment. */
+static void *ask_until_answered(void *arg)
+{
+	void *rc;
+	while ((uintptr_t)(rc = ask_one(arg)) == SEG_RETRY)
+		;
+	return rc;
+}
+
 static void test_a_turn_is_bounded_and_the_box_too(void **state)
 {
+	enum { ASKERS = SEG_MAILBOX_MAX + 10 };
 	struct owner *o = *state;
-	pthread_t askers[SEG_MAILBOX_MAX];
+	pthread_t askers[ASKERS];
 	struct question q = {.add = 1};
 	struct seg_error err = {0};
-	for (int i = 0; i < SEG_MAILBOX_MAX; i++)
-		assert_int_equal(pthread_create(&askers[i], NULL, ask_one, o), 0);
-	/* The last one to come finds it full as soon as all are in. */
+	for (int i = 0; i < ASKERS; i++)
+		assert_int_equal(pthread_create(&askers[i], NULL, ask_until_answered, o), 0);
 	int64_t until = seg_monotonic_ms() + 20000;
 	while (seg_mailbox_ask(o->mailbox, add, &q, 1, &err) != SEG_RETRY || !strstr(err.text, "wait for this worker"))
 		assert_true(seg_monotonic_ms() < until);
 	assert_int_equal(seg_mailbox_answer(o->mailbox, o, 0), 1);
-	assert_int_equal(seg_mailbox_answer(o->mailbox, o, 20000), SEG_MAILBOX_MAX - 1);
-	for (int i = 0; i < SEG_MAILBOX_MAX; i++) {
+	start(o);
+	for (int i = 0; i < ASKERS; i++) {
 		void *rc;
 		pthread_join(askers[i], &rc);
 		assert_int_equal((uintptr_t)rc, SEG_OK);
 	}
+	stop(o);
+	assert_int_equal(o->sum, ASKERS);
 }
 
 int main(void)
