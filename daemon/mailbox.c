@@ -118,12 +118,13 @@ size_t seg_mailbox_answer(struct seg_mailbox *m, void *owner, int most_ms)
 	int64_t until_mono_ms = seg_monotonic_ms() + most_ms;
 	size_t answered = 0;
 	pthread_mutex_lock(&m->lock);
-	for (struct letter *letter; !m->closed && (letter = take(m)) != NULL; answered++) {
+	for (struct letter *letter; !m->closed && (letter = take(m)) != NULL;) {
 		letter->state = RUNS;
 		pthread_mutex_unlock(&m->lock);
 		letter->fn(owner, letter->question);
 		pthread_mutex_lock(&m->lock);
 		letter->state = DONE;
+		answered++;
 		pthread_cond_broadcast(&m->changed);
 		if (seg_monotonic_ms() >= until_mono_ms)
 			break;

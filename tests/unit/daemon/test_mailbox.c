@@ -146,7 +146,7 @@ static void *ask_until_answered(void *arg)
 {
 	void *rc;
 	while ((uintptr_t)(rc = ask_one(arg)) == SEG_RETRY)
-		;
+		seg_sleep_ms(1);
 	return rc;
 }
 
