@@ -6,10 +6,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/api.h"
+#include "daemon/eraser.h"
 #include "daemon/status.h"
 
 static enum seg_rc start_http(struct seg_server *s, bool search_port, struct seg_error *err)
 {
+	s->eraser = seg_eraser_new(s->config, s->inst);
+	if (!s->eraser)
+		return seg_error_set(err, SEG_NO_MEMORY, "out of memory");
 	struct seg_http_options options = {
 		.listen = s->config->http.listen,
 		.search_port = search_port,
@@ -23,6 +28,7 @@ static enum seg_rc start_http(struct seg_server *s, bool search_port, struct seg
 				.ready = seg_status_ready,
 				.healthy = seg_status_healthy,
 				.ctx = s,
+				.api = seg_api_call,
 			},
 	};
 	enum seg_rc rc = seg_http_start(&options, &s->http, err);
@@ -96,6 +102,7 @@ enum seg_rc seg_server_stop(struct seg_server *s, struct seg_error *err)
 	for (size_t i = 0; i < s->workers_len; i++)
 		seg_worker_stop(s->workers[i]);
 	seg_http_stop(s->http); /* its callbacks look at the workers */
+	seg_eraser_free(s->eraser);
 	for (size_t i = 0; i < s->workers_len; i++) {
 		enum seg_rc rc = seg_worker_join(s->workers[i], first ? NULL : err);
 		if (rc && !first)

@@ -15,6 +15,8 @@
 #include "daemon/worker.h"
 #include "http/server.h"
 
+struct seg_eraser;
+
 struct seg_server {
 	const struct seg_config *config; /* borrowed */
 	struct seg_metrics *metrics;
@@ -22,6 +24,7 @@ struct seg_server {
 	struct seg_instance *inst;
 	struct seg_worker **workers;
 	size_t workers_len;
+	struct seg_eraser *eraser;
 	struct seg_http *http;
 	struct seg_recent *recent; /* borrowed, may be NULL: latest changes in words */
 	int64_t began_mono_ms;

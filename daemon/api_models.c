@@ -1,0 +1,170 @@
+/* Segments, versions of the model, drift; and the commands that the fold takes. */
+#include "daemon/api_internal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/fold.h"
+#include "segmenter/catalogue.h"
+#include "segmenter/naming.h"
+
+static const char *const state_names[] = {"active", "retired"};
+static const char *const origin_names[] = {"created", "split", "merged", "kept"};
+
+/* ---- segments ---- */
+
+static json_t *centroid_json(const struct seg_model *m, uint32_t index, const double *zscores)
+{
+	json_t *list = json_array();
+	double own[SEG_MAX_FEATURES];
+	seg_api_centroid(m, index, own);
+	for (uint32_t j = 0; j < m->d; j++) {
+		const struct seg_basis_feature *f = &m->basis.features[j];
+		const char *unit = f->catalogue >= 0 ? seg_catalogue_at((size_t)f->catalogue)->unit : "";
+		json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:o}", "feature", f->config.name, "value",
+						      seg_api_number(own[j]), "unit", unit, "zscore",
+						      seg_api_number(zscores[(size_t)index * m->d + j])));
+	}
+	return list;
+}
+
+static json_t *parents_json(const struct seg_segment *s)
+{
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < s->parents_len; i++)
+		json_array_append_new(list, seg_api_segment_id(s->parents[i]));
+	return list;
+}
+
+static json_t *segment_json(const struct seg_model *m, const struct seg_segment *s, const double *zscores)
+{
+	json_t *o = json_object();
+	int index = seg_model_index(m, s->cluster);
+	json_object_set_new(o, "segment_id", seg_api_segment_id(s->cluster));
+	json_object_set_new(o, "name", json_string(s->name));
+	json_object_set_new(o, "alias", s->alias[0] ? json_string(s->alias) : json_null());
+	json_object_set_new(o, "state", json_string(state_names[s->state]));
+	json_object_set_new(o, "origin", json_string(origin_names[s->origin]));
+	json_object_set_new(o, "parents", parents_json(s));
+	json_object_set_new(o, "customers", json_integer((json_int_t)s->customers));
+	json_object_set_new(o, "share", seg_api_number(s->share));
+	json_object_set_new(o, "since_version", seg_api_id64(s->since_promotion));
+	json_object_set_new(o, "centroid",
+			    index >= 0 && zscores ? centroid_json(m, (uint32_t)index, zscores) : json_null());
+	return o;
+}
+
+/* [k * d], NULL when out of memory. Caller frees. */
+static double *zscores_of(const struct seg_model *m)
+{
+	double *zscores = calloc((size_t)m->k * m->d + 1, sizeof(*zscores));
+	double *shares = calloc((size_t)m->k + 1, sizeof(*shares));
+	for (uint32_t c = 0; shares && c < m->k; c++) {
+		const struct seg_segment *s = seg_model_segment(m, m->clusters[c]);
+		shares[c] = s && s->share > 0 ? s->share : 0;
+	}
+	if (zscores && shares)
+		seg_model_zscores(m, shares, zscores);
+	free(shares);
+	return zscores;
+}
+
+static json_t *segments_json(const struct seg_model *m)
+{
+	json_t *list = json_array();
+	double *zscores = m && m->k > 0 ? zscores_of(m) : NULL;
+	for (uint32_t i = 0; m && i < m->segments_len; i++)
+		json_array_append_new(list, segment_json(m, &m->segments[i], zscores));
+	free(zscores);
+	return list;
+}
+
+void seg_api_segments(struct seg_server *s, const struct seg_api_request *request, struct seg_api_answer *answer)
+{
+	struct seg_model *m = seg_model_feed_get(s->inst->feed);
+	(void)request;
+	seg_api_send(answer, 200,
+		     json_pack("{s:o, s:o, s:o}", "model_version", seg_api_id64(seg_model_version(m)), "time_ms",
+			       seg_api_time(m ? m->time_ms : SEG_NO_TIME), "segments", segments_json(m)));
+	seg_model_put(m);
+}
+
+/* ---- versions ---- */
+
+static json_t *version_json(const struct seg_model *m, uint64_t number, uint64_t current)
+{
+	json_t *o = json_object();
+	json_object_set_new(o, "version", json_integer((json_int_t)number));
+	json_object_set_new(o, "model_version", seg_api_id64(seg_model_version(m)));
+	json_object_set_new(o, "current", json_boolean(number == current));
+	json_object_set_new(o, "time_ms", seg_api_time(m->time_ms));
+	json_object_set_new(o, "promoted_ms", seg_api_time(m->promoted_ms));
+	json_object_set_new(o, "k", json_integer(m->k));
+	json_object_set_new(o, "features", json_integer(m->d));
+	json_object_set_new(o, "inertia_per_customer", seg_api_number(m->inertia_per_customer));
+	return o;
+}
+
+void seg_api_models(struct seg_server *s, const struct seg_api_request *request, struct seg_api_answer *answer)
+{
+	uint64_t numbers[SEG_FEED_VERSIONS];
+	struct seg_model *models[SEG_FEED_VERSIONS], *m = seg_model_feed_get(s->inst->feed);
+	size_t len = seg_model_feed_versions(s->inst->feed, numbers, models);
+	json_t *list = json_array();
+	(void)request;
+	for (size_t i = 0; i < len; i++) {
+		json_array_append_new(list, version_json(models[i], numbers[i], m ? m->promotion : 0));
+		seg_model_put(models[i]);
+	}
+	seg_api_send(answer, 200,
+		     json_pack("{s:o, s:I, s:o}", "model_version", seg_api_id64(seg_model_version(m)), "version",
+			       (json_int_t)(m ? m->promotion : 0), "versions", list));
+	seg_model_put(m);
+}
+
+/* ---- drift ---- */
+
+void seg_api_drift(struct seg_server *s, const struct seg_api_request *request, struct seg_api_answer *answer)
+{
+	struct seg_fold_status *f = malloc(sizeof(*f));
+	json_t *list = json_array();
+	bool here = false;
+	(void)request;
+	for (size_t i = 0; f && i < s->workers_len; i++) {
+		if (!seg_worker_fold_status(s->workers[i], f))
+			continue;
+		here = true;
+		for (size_t j = 0; j < f->drift_len; j++)
+			json_array_append_new(list, json_pack("{s:s, s:o}", "subject", f->drift[j].subject, "psi",
+							      seg_api_number(f->drift[j].psi)));
+	}
+	free(f);
+	if (here) {
+		seg_api_send(answer, 200, json_pack("{s:O}", "subjects", list));
+	} else {
+		answer->retry_after_s = SEG_API_AGAIN_S;
+		seg_api_refuse(answer, 503,
+			       "This instance does not have the fold, or it has learned nothing yet: ask the "
+			       "instance whose status says fold: true.");
+	}
+	json_decref(list);
+}
+
+/* ---- commands ---- */
+
+static enum seg_rc request_refit(struct seg_fold *fold, void *arg, struct seg_error *err)
+{
+	(void)arg;
+	(void)err;
+	seg_fold_request_refit(fold);
+	return SEG_OK;
+}
+
+void seg_api_refit(struct seg_server *s, const struct seg_api_request *request, struct seg_api_answer *answer)
+{
+	if (seg_api_ask_fold(s, request, request_refit, NULL, answer))
+		seg_api_send(answer, 202, json_pack("{s:s}", "accepted", "refit"));
+}

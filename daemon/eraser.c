@@ -1,0 +1,208 @@
+#include "daemon/eraser.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "daemon/event_encode.h"
+#include "daemon/intake.h"
+
+enum { WAIT_MS = 8000, CLOSE_MS = 2000, RECORD_MAX = 16 * 1024 };
+
+struct seg_eraser {
+	const struct seg_config *config;
+	struct seg_instance *inst;
+	pthread_mutex_t lock; /* of what follows */
+	rd_kafka_t *rk;
+	struct seg_intake *intake; /* reads what is to be sent */
+	uint64_t sent;
+};
+
+struct seg_eraser *seg_eraser_new(const struct seg_config *config, struct seg_instance *inst)
+{
+	struct seg_eraser *e = calloc(1, sizeof(*e));
+	if (!e)
+		return NULL;
+	e->config = config;
+	e->inst = inst;
+	pthread_mutex_init(&e->lock, NULL);
+	return e;
+}
+
+void seg_eraser_free(struct seg_eraser *e)
+{
+	if (!e)
+		return;
+	if (e->rk)
+		rd_kafka_purge(e->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+	seg_kafka_destroy(e->rk, CLOSE_MS);
+	seg_intake_free(e->intake);
+	pthread_mutex_destroy(&e->lock);
+	free(e);
+}
+
+/* ---- the record ---- */
+
+/* Sets `value` where the mapping says that this field of ours is. False: the mapping has a constant for it. */
+static bool put(json_t *root, const struct seg_config_mapping *mapping, const char *field, json_t *value)
+{
+	const char *path = field;
+	for (size_t i = 0; i < mapping->len; i++) {
+		if (strcmp(mapping->items[i].field, field) == 0)
+			path = mapping->items[i].path;
+	}
+	for (size_t len; path && path[len = strcspn(path, ".")]; path += len + 1) {
+		json_t *next = json_object_getn(root, path, len);
+		if (!next) {
+			json_object_setn_new(root, path, len, json_object());
+			next = json_object_getn(root, path, len);
+		}
+		root = next;
+	}
+	if (path)
+		json_object_set_new(root, path, value);
+	else
+		json_decref(value);
+	return path != NULL;
+}
+
+static void encode_json(const struct seg_config_mapping *mapping, const struct seg_event *event, struct seg_buf *out)
+{
+	json_t *root = json_object();
+	(void)put(root, mapping, "event_id", json_stringn(event->event_id.ptr, event->event_id.len));
+	(void)put(root, mapping, "customer_id", json_stringn(event->customer_id.ptr, event->customer_id.len));
+	(void)put(root, mapping, "time", json_integer(event->time_ms));
+	(void)put(root, mapping, "kind", json_string("erase"));
+	(void)put(root, mapping, "source", json_string("segmentd"));
+	char *text = json_dumps(root, JSON_COMPACT);
+	json_decref(root);
+	if (text)
+		seg_buf_append(out, text, strlen(text));
+	else
+		out->failed = true;
+	free(text);
+}
+
+static enum seg_rc encode(struct seg_eraser *e, const struct seg_event *event, int32_t partition, struct seg_buf *out,
+			  struct seg_error *err)
+{
+	const struct seg_config_source *source = &e->config->sources[SEG_PROFILES];
+	const struct seg_event *got;
+	if (source->format == SEG_FORMAT_JSON)
+		encode_json(&source->mapping, event, out);
+	else
+		seg_event_encode(event, out);
+	if (out->failed)
+		return seg_error_set(err, SEG_NO_MEMORY, "out of memory");
+	struct seg_raw raw = {
+		.source = SEG_PROFILES,
+		.partition = partition,
+		.timestamp_ms = event->time_ms,
+		.key = event->customer_id,
+		.value = {(const char *)out->data, (uint32_t)out->len},
+	};
+	enum seg_refusal refusal = seg_intake_read(e->intake, &raw, &got);
+	if (refusal)
+		return seg_error_set(err, SEG_INVALID,
+				     "Such a record of %s would be refused (%s: %s); send one of your own.",
+				     source->topic, seg_refusal_code(refusal), seg_intake_text(e->intake));
+	if (got->kind != SEG_UPDATE_ERASE || !seg_str_eq(got->customer_id, event->customer_id))
+		return seg_error_set(err, SEG_INVALID,
+				     "sources.profiles.mapping makes something else of our erase record; send one of "
+				     "your own to %s.",
+				     source->topic);
+	return SEG_OK;
+}
+
+/* ---- sending ---- */
+
+static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
+{
+	(void)rk;
+	(void)opaque;
+	rd_kafka_resp_err_t *outcome = m->_private;
+	*outcome = m->err;
+}
+
+static enum seg_rc open_producer(struct seg_eraser *e, struct seg_error *err)
+{
+	static const struct seg_kafka_setting own[] = {
+		{"enable.idempotence", "true"}, {"acks", "all"}, {"message.timeout.ms", "5000"}, {"linger.ms", "5"}};
+	rd_kafka_conf_t *conf;
+	enum seg_rc rc = SEG_OK;
+	if (!e->intake)
+		rc = seg_intake_new(e->config, e->inst->partitions, &e->intake, err);
+	if (rc || e->rk)
+		return rc;
+	rc = seg_kafka_conf(&e->inst->client, true, own, sizeof(own) / sizeof(own[0]), &conf, err);
+	if (rc)
+		return rc;
+	rd_kafka_conf_set_dr_msg_cb(conf, delivered);
+	return seg_kafka_new(RD_KAFKA_PRODUCER, conf, &e->rk, err);
+}
+
+static enum seg_rc send_record(struct seg_eraser *e, const struct seg_event *event, int32_t partition,
+			       const struct seg_buf *value, struct seg_error *err)
+{
+	const char *topic = e->config->sources[SEG_PROFILES].topic;
+	/* Outlives a wait that is given up: its report may come at any time until the producer goes. */
+	static const rd_kafka_resp_err_t open = RD_KAFKA_RESP_ERR__IN_PROGRESS;
+	rd_kafka_resp_err_t *outcome = malloc(sizeof(*outcome));
+	if (!outcome)
+		return seg_error_set(err, SEG_NO_MEMORY, "out of memory");
+	*outcome = open;
+	rd_kafka_resp_err_t rc =
+		rd_kafka_producev(e->rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+				  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+				  RD_KAFKA_V_KEY((void *)(uintptr_t)event->customer_id.ptr, event->customer_id.len),
+				  RD_KAFKA_V_VALUE(value->data, value->len), RD_KAFKA_V_TIMESTAMP(event->time_ms),
+				  RD_KAFKA_V_OPAQUE(outcome), RD_KAFKA_V_END);
+	if (rc) {
+		free(outcome);
+		return seg_error_set(err, SEG_RETRY, "%s: %s", topic, rd_kafka_err2str(rc));
+	}
+	int64_t until_ms = seg_monotonic_ms() + WAIT_MS;
+	while (*outcome == open && seg_monotonic_ms() < until_ms)
+		rd_kafka_poll(e->rk, 50);
+	if (*outcome == open) /* message.timeout.ms should have ended it: the block is left to a report to come */
+		return seg_error_set(err, SEG_RETRY, "%s: no broker has answered; the record may still come", topic);
+	rc = *outcome;
+	free(outcome);
+	return rc ? seg_error_set(err, SEG_RETRY, "%s: %s", topic, rd_kafka_err2str(rc)) : SEG_OK;
+}
+
+enum seg_rc seg_eraser_erase(struct seg_eraser *e, struct seg_str customer_id, struct seg_error *err)
+{
+	char text[1024], event_id[33];
+	struct seg_buf value;
+	if (!e->config->sources[SEG_PROFILES].read)
+		return seg_error_set(err, SEG_INVALID,
+				     "sources.profiles is not read here: without it nobody can be erased.");
+	seg_buf_init(&value, RECORD_MAX);
+	pthread_mutex_lock(&e->lock);
+	int len = snprintf(text, sizeof(text), "%s %" PRId64 " %" PRIu64 " ", e->config->instance, seg_wall_ms(),
+			   e->sent++);
+	snprintf(text + len, sizeof(text) - (size_t)len, SEG_STR_FMT, SEG_STR_ARG(customer_id));
+	seg_hash128_hex(text, strlen(text), event_id);
+	struct seg_event event;
+	seg_event_reset(&event, SEG_PROFILES);
+	event.kind = SEG_UPDATE_ERASE;
+	event.event_id = seg_str_from(event_id);
+	event.customer_id = customer_id;
+	event.time_ms = seg_wall_ms();
+	event.update_source = seg_str_from("segmentd");
+	int32_t partition = seg_partition_for_key(customer_id.ptr, customer_id.len, e->inst->partitions);
+	enum seg_rc rc = open_producer(e, err);
+	if (!rc)
+		rc = encode(e, &event, partition, &value, err);
+	if (!rc)
+		rc = send_record(e, &event, partition, &value, err);
+	pthread_mutex_unlock(&e->lock);
+	seg_buf_release(&value);
+	return rc;
+}
