@@ -31,6 +31,11 @@ const char *seg_api_path(enum seg_api_op op)
 	return op < SEG_API_OPS ? routes[op].path : NULL;
 }
 
+bool seg_api_asks_for_token(enum seg_api_op op)
+{
+	return op < SEG_API_OPS && routes[op].token;
+}
+
 static bool is_method(const struct api_route *route, const char *method)
 {
 	return strcmp(route->method, method) == 0 ||

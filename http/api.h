@@ -57,5 +57,6 @@ struct seg_api_answer {
 /* "PUT /api/v1/…", for the tests and the docs; NULL past the end. */
 const char *seg_api_method(enum seg_api_op op);
 const char *seg_api_path(enum seg_api_op op);
+bool seg_api_asks_for_token(enum seg_api_op op);
 
 #endif
