@@ -35,6 +35,19 @@ static uint32_t feature_index(const struct seg_model *m, const char *name)
 	return m->d;
 }
 
+/* "5289", "0.1217", "3.8": four digits at least, and no exponent where people read money. */
+static const char *short_number(double x, char ret[32])
+{
+	double size = fabs(x);
+	if (size >= 1000 && size < 1e15)
+		snprintf(ret, 32, "%.0f", x);
+	else if (size < 1e-4)
+		snprintf(ret, 32, "%s", size > 0 && x > 0 ? "nearly 0" : "0");
+	else
+		snprintf(ret, 32, "%.4g", x);
+	return ret;
+}
+
 /* ---- why ---- */
 
 static json_t *sentence(const struct seg_api_place *p, const struct seg_driver *d, const struct seg_assignment *a)
@@ -42,18 +55,19 @@ static json_t *sentence(const struct seg_api_place *p, const struct seg_driver *
 	double here[SEG_MAX_FEATURES], there[SEG_MAX_FEATURES];
 	const char *unit = unit_of(d->feature);
 	uint32_t j = feature_index(p->m, d->feature);
-	char value[64];
+	char value[64], number[32], typical_here[32], typical_there[32];
 	if (j == p->m->d)
 		return json_null();
 	seg_api_centroid(p->m, a->nearest, here);
 	seg_api_centroid(p->m, a->second, there);
 	if (isfinite(d->value))
-		snprintf(value, sizeof(value), "is %.4g%s%s", d->value, unit[0] ? " " : "", unit);
+		snprintf(value, sizeof(value), "is %s%s%s", short_number(d->value, number), unit[0] ? " " : "", unit);
 	else
 		snprintf(value, sizeof(value), "is not known");
-	return json_sprintf("%s %s; typical of \"%s\" is %.4g, of \"%s\" %.4g.", d->feature, value,
-			    seg_model_segment_name(p->m, p->m->clusters[a->nearest]), here[j],
-			    seg_model_segment_name(p->m, p->m->clusters[a->second]), there[j]);
+	return json_sprintf(
+		"%s %s; typical of \"%s\" is %s, of \"%s\" %s.", d->feature, value,
+		seg_model_segment_name(p->m, p->m->clusters[a->nearest]), short_number(here[j], typical_here),
+		seg_model_segment_name(p->m, p->m->clusters[a->second]), short_number(there[j], typical_there));
 }
 
 static void add_drivers(const struct seg_api_place *p, const struct seg_assignment *a, json_t *o)
@@ -145,13 +159,15 @@ static json_t *would_move(const struct seg_api_place *p)
 		return json_null();
 	const struct seg_basis_feature *f = &p->m->basis.features[best.feature];
 	double to = seg_transform_invert(f->config.transform, best.to), from = p->own[best.feature];
+	char here[32], there[32];
 	const char *unit = unit_of(f->config.name), *name = seg_model_segment_name(p->m, best.cluster);
 	return json_pack("{s:o, s:s, s:s, s:o, s:o, s:s, s:o, s:o}", "segment_id", seg_api_segment_id(best.cluster),
 			 "name", name, "feature", f->config.name, "from", seg_api_number(from), "to",
 			 seg_api_number(to), "unit", unit, "standard_deviations", seg_api_number(best.size), "text",
-			 json_sprintf("With %s at %.4g%s%s instead of %.4g, all else as it is, the segment would be "
+			 json_sprintf("With %s at %s%s%s instead of %s, all else as it is, the segment would be "
 				      "\"%s\".",
-				      f->config.name, to, unit[0] ? " " : "", unit, from, name));
+				      f->config.name, short_number(to, there), unit[0] ? " " : "", unit,
+				      short_number(from, here), name));
 }
 
 /* ---- all of it ---- */

@@ -33,6 +33,8 @@ bool seg_command_needs(const struct seg_command *c, const struct seg_command_opt
 		return strcmp(option->name, "data") == 0;
 	if (c->run == seg_cmd_replay && (strcmp(option->name, "input") == 0 || strcmp(option->name, "output") == 0))
 		return true;
+	if (c->run == seg_cmd_explain || c->run == seg_cmd_model)
+		return strcmp(option->name, "url") == 0;
 	return strcmp(option->name, "config") == 0;
 }
 

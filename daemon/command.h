@@ -74,6 +74,8 @@ int seg_cmd_demo(const struct seg_args *args);
 int seg_cmd_check(const struct seg_args *args);
 int seg_cmd_topics(const struct seg_args *args);
 int seg_cmd_replay(const struct seg_args *args);
+int seg_cmd_explain(const struct seg_args *args);
+int seg_cmd_model(const struct seg_args *args);
 int seg_cmd_state(const struct seg_args *args);
 int seg_cmd_schema(const struct seg_args *args);
 int seg_cmd_features(const struct seg_args *args);

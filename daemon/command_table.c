@@ -6,6 +6,11 @@
 		"config", "FILE", false, "the configuration (YAML); - is standard input"                               \
 	}
 
+#define URL                                                                                                            \
+	{                                                                                                              \
+		"url", "URL", false, "where a running segmentd listens, e.g. http://127.0.0.1:8080"                    \
+	}
+
 const struct seg_command seg_commands[] = {
 	{"run",
 	 NULL,
@@ -54,6 +59,26 @@ const struct seg_command seg_commands[] = {
 	  {"checkpoint-days", "N", false, "also write customers.avro and model.json every N days of stream time"},
 	  {"until", "TIME", false, "let stream time run on to this date or RFC 3339 time; later events are not read"}},
 	 seg_cmd_replay},
+	{"explain",
+	 "CUSTOMER",
+	 "why a customer is in the segment they are in",
+	 "Asks a running instance: segment and since when, what speaks for it, what would change it, the last change.",
+	 {URL, {"json", NULL, false, "the answer as it came"}},
+	 seg_cmd_explain},
+	{"model",
+	 "list|show V|diff V|promote V|rollback V|refit|validate",
+	 "versions of the model: who would move, promote, roll back",
+	 "V is a number of the list. diff compares with the current version. promote makes the candidate that waits "
+	 "the\n"
+	 "model, rollback makes a new version that is exactly an old one; both, and refit, need the token that "
+	 "http.token\n"
+	 "of the instance's configuration says. Exit code 1 if the instance refuses.",
+	 {URL,
+	  {"token", "TOKEN", false, "http.token of the instance; better in the environment as SEGMENTD_TOKEN"},
+	  {"against", "V", false, "diff: with this version instead"},
+	  {"labels", "LABELS", false, "validate: what to compare with: attr:NAME, or rules"},
+	  {"json", NULL, false, "the answer as it came"}},
+	 seg_cmd_model},
 	{"state",
 	 "stats|dump|verify",
 	 "what the stores of a data folder hold",

@@ -4,7 +4,7 @@ _segmentd()
 	local word="${COMP_WORDS[COMP_CWORD]}" command="${COMP_WORDS[1]}" option="" kind="" offer="" i
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "run demo check topics replay state schema features config --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run demo check topics replay explain model state schema features config --help --version" -- "$word")
 		return
 	fi
 	# The option that the word before belongs to; only one of many values goes on after its first.
@@ -30,6 +30,11 @@ _segmentd()
 	replay:--output) kind=folder ;;
 	replay:--checkpoint-days) kind=other ;;
 	replay:--until) kind=other ;;
+	explain:--url) kind=other ;;
+	model:--url) kind=other ;;
+	model:--token) kind=other ;;
+	model:--against) kind=other ;;
+	model:--labels) kind=other ;;
 	state:--data) kind=folder ;;
 	state:--config) kind=file ;;
 	esac
@@ -54,6 +59,8 @@ _segmentd()
 	check) offer="--config --help" ;;
 	topics) offer="--config --inputs --partitions --help create describe" ;;
 	replay) offer="--config --input --output --checkpoint-days --until --help" ;;
+	explain) offer="--url --json --help CUSTOMER" ;;
+	model) offer="--url --token --against --labels --json --help list show V diff V promote V rollback V refit validate" ;;
 	state) offer="--data --config --help stats dump verify" ;;
 	schema) offer="--help $("${COMP_WORDS[0]}" schema 2>/dev/null)" ;;
 	features) offer="--markdown --help" ;;
