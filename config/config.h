@@ -49,6 +49,7 @@ enum seg_config_impute {
 	SEG_CONFIG_IMPUTES
 };
 enum seg_config_pca { SEG_CONFIG_PCA_NONE };
+enum seg_config_drift_refit { SEG_CONFIG_DRIFT_REFIT_AUTO, SEG_CONFIG_DRIFT_REFIT_RECOMMEND };
 enum seg_config_promotion { SEG_CONFIG_PROMOTION_AUTO, SEG_CONFIG_PROMOTION_MANUAL };
 enum seg_config_log_format { SEG_CONFIG_LOG_TEXT, SEG_CONFIG_LOG_JSON };
 enum seg_config_log_level { SEG_CONFIG_LOG_ERROR, SEG_CONFIG_LOG_WARN, SEG_CONFIG_LOG_INFO, SEG_CONFIG_LOG_DEBUG };
@@ -186,10 +187,14 @@ struct seg_config {
 			int64_t interval_ms, sample;
 		} refit; /* interval 0: not on schedule */
 		enum seg_config_promotion promotion;
+		struct {
+			double gain, silhouette, stability, moved, min_size;
+		} gate;
 	} segmenter;
 	struct {
 		int64_t window_ms;
 		double psi_warning, psi_critical;
+		enum seg_config_drift_refit refit;
 	} drift;
 
 	struct {

@@ -18,6 +18,7 @@ static const char *const format_names[] = {"avro", "json", NULL};
 static const char *const partitioner_names[] = {"murmur2_random", "murmur2", NULL};
 static const char *const pca_names[] = {"none", NULL};
 static const char *const promotion_names[] = {"auto", "manual", NULL};
+static const char *const drift_refit_names[] = {"auto", "recommend", NULL};
 static const char *const level_names[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_format_names[] = {"text", "json", NULL};
 
@@ -459,9 +460,45 @@ const struct seg_option seg_options[] =
 	 .def = "auto",
 	 .names = promotion_names,
 	 .help = "Whether a refit that passes the gate is used by itself or when a person says so. With manual, only "
-		 "the "
-		 "first fit, a changed configuration and refits on demand are promoted, and demand cannot be given "
-		 "yet."},
+		 "the first fit and one for a changed configuration are promoted; others wait as a candidate for "
+		 "`segmentd model promote`."},
+	{.name = "segmenter.gate.gain",
+	 .type = SEG_OPTION_DOUBLE,
+	 .offset = AT(segmenter.gate.gain),
+	 .def = "0.015",
+	 .lo = 0,
+	 .hi = 1,
+	 .help = "Share of the current centroids' inertia that a refit must save on the sample to be promoted; without "
+		 "it customers would move for nothing."},
+	{.name = "segmenter.gate.silhouette",
+	 .type = SEG_OPTION_DOUBLE,
+	 .offset = AT(segmenter.gate.silhouette),
+	 .def = "0.05",
+	 .lo = 0,
+	 .hi = 2,
+	 .help = "How much lower than the current one the silhouette of a refit may be."},
+	{.name = "segmenter.gate.stability",
+	 .type = SEG_OPTION_DOUBLE,
+	 .offset = AT(segmenter.gate.stability),
+	 .def = "0.3",
+	 .lo = 0,
+	 .hi = 1,
+	 .help = "Least mean adjusted Rand index of fits on half samples: clusters that are not there twice are "
+		 "noise."},
+	{.name = "segmenter.gate.moved",
+	 .type = SEG_OPTION_DOUBLE,
+	 .offset = AT(segmenter.gate.moved),
+	 .def = "0.6",
+	 .lo = 0,
+	 .hi = 1,
+	 .help = "Largest share of customers whom a refit may put into another segment by itself."},
+	{.name = "segmenter.gate.min_size",
+	 .type = SEG_OPTION_DOUBLE,
+	 .offset = AT(segmenter.gate.min_size),
+	 .def = "0",
+	 .lo = 0,
+	 .hi = 1,
+	 .help = "Least share of customers in the smallest segment of a refit."},
 	{.name = "drift.window",
 	 .type = SEG_OPTION_DURATION,
 	 .offset = AT(drift.window_ms),
@@ -486,6 +523,12 @@ const struct seg_option seg_options[] =
 	 .hi = 100,
 	 .lo_open = true,
 	 .help = "Population stability index from which drift is critical."},
+	{.name = "drift.refit",
+	 .type = SEG_OPTION_ENUM,
+	 .offset = AT(drift.refit),
+	 .def = "auto",
+	 .names = drift_refit_names,
+	 .help = "Whether drift that is raised starts a refit by itself, or recommends one."},
 
 	{.name = "store.rocksdb",
 	 .type = SEG_OPTION_MAP,

@@ -19,8 +19,9 @@ struct seg_fold {
 	struct seg_learner *learner;
 	struct seg_learner_news news; /* waits for its commit; the learner's until the next tick */
 	bool waiting, sealed;
-	struct seg_model *model; /* counted */
-	int64_t ticked_mono_ms;	 /* SEG_NO_TIME */
+	struct seg_model *model;     /* counted */
+	struct seg_model *candidate; /* of the news that wait; counted */
+	int64_t ticked_mono_ms;	     /* SEG_NO_TIME */
 	uint64_t alerts;
 	struct seg_buf value;
 
@@ -77,6 +78,10 @@ enum seg_rc seg_learner_config_from(const struct seg_config *config, struct seg_
 		.seed = (uint64_t)config->segmenter.seed,
 		.refit_sample = (uint32_t)config->segmenter.refit.sample,
 		.refit_interval_ms = config->segmenter.refit.interval_ms,
+		.gate = {config->segmenter.gate.gain, config->segmenter.gate.silhouette,
+			 config->segmenter.gate.stability, config->segmenter.gate.moved,
+			 config->segmenter.gate.min_size},
+		.refit_on_drift = config->drift.refit == SEG_CONFIG_DRIFT_REFIT_AUTO,
 		.promotion_manual = config->segmenter.promotion == SEG_CONFIG_PROMOTION_MANUAL,
 		.hysteresis = config->segmenter.hysteresis,
 		.drift_window_ms = config->drift.window_ms,
@@ -143,6 +148,7 @@ void seg_fold_free(struct seg_fold *fold)
 	abandon_refit(fold);
 	seg_learner_free(fold->learner);
 	seg_model_put(fold->model);
+	seg_model_put(fold->candidate);
 	seg_buf_release(&fold->value);
 	free(fold);
 }
@@ -163,6 +169,11 @@ enum seg_rc seg_fold_begin(struct seg_fold *fold, struct seg_model *current, str
 	seg_model_put(fold->model);
 	fold->model = current ? seg_model_get(current) : NULL;
 	return seg_learner_start(fold->learner, SEG_MUTANT(FOLD_FORGETS) ? NULL : current, err);
+}
+
+void seg_fold_take_candidate(struct seg_fold *fold, struct seg_model *candidate)
+{
+	seg_learner_take_candidate(fold->learner, candidate);
 }
 
 /* ---- records ---- */
@@ -259,6 +270,8 @@ static enum seg_rc learn(struct seg_fold *fold, struct seg_error *err)
 					  &fold->news, err);
 	if (rc)
 		return rc;
+	seg_model_put(fold->candidate);
+	fold->candidate = fold->news.candidate ? seg_model_get(fold->news.candidate) : NULL;
 	fold->waiting = fold->news.model || fold->news.segments_len > 0 || fold->news.alerts_len > 0 ||
 			fold->news.unkept_len > 0;
 	if (fold->news.model) {
@@ -297,22 +310,33 @@ bool seg_fold_has_work(const struct seg_fold *fold)
 
 /* ---- publishing ---- */
 
-static enum seg_rc send_model(struct seg_fold *fold, const struct seg_sink *sink, struct seg_error *err)
+static enum seg_rc send_version(struct seg_fold *fold, const struct seg_model *model, const struct seg_sink *sink,
+				struct seg_error *err)
 {
-	struct seg_model *model = fold->news.model;
-	if (!model)
-		return SEG_OK;
+	char key[KEY_MAX];
 	seg_buf_clear(&fold->value);
 	enum seg_rc rc = seg_model_encode(model, &fold->value, err);
 	if (rc)
 		return rc;
 	struct seg_str value = {(const char *)fold->value.data, (uint32_t)fold->value.len};
-	if (fold->news.promoted) {
-		char key[KEY_MAX];
-		snprintf(key, sizeof(key), "v/%" PRIu64, model->promotion);
-		rc = sink->internal(sink->ctx, SEG_INTERNAL_MODEL, 0, seg_str_from(key), value, NULL, err);
-	}
-	return rc ? rc : sink->internal(sink->ctx, SEG_INTERNAL_MODEL, 0, seg_str_from("current"), value, NULL, err);
+	snprintf(key, sizeof(key), "v/%" PRIu64, model->promotion);
+	return sink->internal(sink->ctx, SEG_INTERNAL_MODEL, 0, seg_str_from(key), value, NULL, err);
+}
+
+static enum seg_rc send_model(struct seg_fold *fold, const struct seg_sink *sink, struct seg_error *err)
+{
+	struct seg_model *model = fold->news.model;
+	if (!model)
+		return SEG_OK;
+	enum seg_rc rc = fold->news.promoted ? send_version(fold, model, sink, err) : SEG_OK;
+	if (rc)
+		return rc;
+	seg_buf_clear(&fold->value);
+	rc = seg_model_encode(model, &fold->value, err);
+	if (rc)
+		return rc;
+	struct seg_str value = {(const char *)fold->value.data, (uint32_t)fold->value.len};
+	return sink->internal(sink->ctx, SEG_INTERNAL_MODEL, 0, seg_str_from("current"), value, NULL, err);
 }
 
 enum seg_rc seg_fold_seal(struct seg_fold *fold, const struct seg_sink *sink, struct seg_error *err)
@@ -321,6 +345,8 @@ enum seg_rc seg_fold_seal(struct seg_fold *fold, const struct seg_sink *sink, st
 		return SEG_OK;
 	const struct seg_learner_news *news = &fold->news;
 	enum seg_rc rc = send_model(fold, sink, err);
+	if (!rc && fold->candidate)
+		rc = send_version(fold, fold->candidate, sink, err);
 	for (uint32_t i = 0; !rc && i < news->unkept_len; i++) {
 		char key[KEY_MAX];
 		snprintf(key, sizeof(key), "v/%" PRIu64, news->unkept[i]);
@@ -362,6 +388,31 @@ struct seg_learner *seg_fold_learner(struct seg_fold *fold)
 void seg_fold_request_refit(struct seg_fold *fold)
 {
 	seg_learner_request_refit(fold->learner);
+}
+
+/* What waits for its commit must go out as it was made. */
+static enum seg_rc may_command(const struct seg_fold *fold, struct seg_error *err)
+{
+	if (fold->waiting || seg_learner_now(fold->learner) == SEG_NO_TIME)
+		return seg_error_set(err, SEG_RETRY, "the model is being published: try again in a second");
+	return SEG_OK;
+}
+
+enum seg_rc seg_fold_promote(struct seg_fold *fold, uint64_t version, struct seg_error *err)
+{
+	enum seg_rc rc = may_command(fold, err);
+	return rc ? rc : seg_learner_promote(fold->learner, version, seg_learner_now(fold->learner), err);
+}
+
+enum seg_rc seg_fold_rollback(struct seg_fold *fold, const struct seg_model *to, struct seg_error *err)
+{
+	enum seg_rc rc = may_command(fold, err);
+	return rc ? rc : seg_learner_rollback(fold->learner, to, seg_learner_now(fold->learner), err);
+}
+
+enum seg_rc seg_fold_alias(struct seg_fold *fold, uint64_t cluster, const char *alias, struct seg_error *err)
+{
+	return seg_learner_alias(fold->learner, cluster, alias, err);
 }
 
 bool seg_fold_is_fitting(const struct seg_fold *fold)

@@ -37,6 +37,8 @@ void seg_fold_free(struct seg_fold *fold); /* ends a fit under way; NULL is fine
 
 /* Forgets all and starts from the newest published model (borrowed; NULL: none). All sums are to be taken again. */
 enum seg_rc seg_fold_begin(struct seg_fold *fold, struct seg_model *current, struct seg_error *err) SEG_MUST_CHECK;
+/* After begin: the candidate that waited for a person (NULL is fine). */
+void seg_fold_take_candidate(struct seg_fold *fold, struct seg_model *candidate);
 
 /* A record of <app>-model-sums; value.ptr NULL: tombstone. SEG_SKIP: not one of ours, ignored. */
 enum seg_rc seg_fold_take(struct seg_fold *fold, struct seg_str key, struct seg_str value,
@@ -55,6 +57,11 @@ void seg_fold_aborted(struct seg_fold *fold);
 struct seg_model *seg_fold_model(const struct seg_fold *fold);
 struct seg_learner *seg_fold_learner(struct seg_fold *fold);
 void seg_fold_request_refit(struct seg_fold *fold);
+/* See learner.h; told with the next commits. SEG_RETRY: news wait for their commit, ask again. */
+enum seg_rc seg_fold_promote(struct seg_fold *fold, uint64_t version, struct seg_error *err) SEG_MUST_CHECK;
+enum seg_rc seg_fold_rollback(struct seg_fold *fold, const struct seg_model *to, struct seg_error *err) SEG_MUST_CHECK;
+enum seg_rc seg_fold_alias(struct seg_fold *fold, uint64_t cluster, const char *alias,
+			   struct seg_error *err) SEG_MUST_CHECK;
 /* A fit is under way on its thread. */
 bool seg_fold_is_fitting(const struct seg_fold *fold);
 

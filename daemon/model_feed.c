@@ -117,6 +117,18 @@ struct seg_model *seg_model_feed_find(struct seg_model_feed *f, uint64_t number)
 	return found;
 }
 
+struct seg_model *seg_model_feed_candidate(struct seg_model_feed *f)
+{
+	struct seg_model *found = NULL;
+	pthread_mutex_lock(&f->lock);
+	for (size_t i = f->kept_len; i > 0 && !found; i--) {
+		if (f->kept[i - 1].model->state == SEG_MODEL_CANDIDATE)
+			found = seg_model_get(f->kept[i - 1].model);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return found;
+}
+
 /* ---- the newest ---- */
 
 static enum seg_rc take_model(struct seg_model_feed *f, const struct seg_kafka_message *m, struct seg_error *err)

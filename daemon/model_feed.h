@@ -29,6 +29,9 @@ size_t seg_model_feed_versions(struct seg_model_feed *f, uint64_t ret_numbers[SE
 /* The version of that number, counted for the caller; NULL: not kept. */
 struct seg_model *seg_model_feed_find(struct seg_model_feed *f, uint64_t number);
 
+/* The newest candidate that waits for a person, counted for the caller; NULL: none. */
+struct seg_model *seg_model_feed_candidate(struct seg_model_feed *f);
+
 /* Position in the topic, markers included: everything below it has been taken in. */
 int64_t seg_model_feed_position(struct seg_model_feed *f);
 

@@ -66,6 +66,9 @@ static enum seg_rc begin_fold(struct seg_worker *w, struct seg_error *err)
 	seg_model_put(model);
 	if (rc)
 		return rc;
+	struct seg_model *candidate = seg_model_feed_candidate(w->inst->feed);
+	seg_fold_take_candidate(w->fold, candidate);
+	seg_model_put(candidate);
 	rc = seg_kafka_watermarks_query(w->inst->watermarks, w->config->internals.model_sums, 0, ASK_MS, &low,
 					&w->fold_high, err);
 	if (rc)

@@ -114,14 +114,58 @@ out:
 	return rc;
 }
 
-enum seg_rc seg_stability(const double *x, size_t n, uint32_t d, uint32_t k, uint64_t seed, double *ret,
-			  struct seg_error *err)
+enum seg_rc seg_stability(const double *x, size_t n, uint32_t d, uint32_t k, uint64_t seed,
+			  const atomic_bool *cancelled, double *ret, struct seg_error *err)
 {
-	return stability_of(&(struct rows){x, n, d, NULL}, k, seed, ret, err);
+	return stability_of(&(struct rows){x, n, d, cancelled}, k, seed, ret, err);
 }
 
-/* Silhouette of the best fit with k clusters; -1 if the rows do not have as many distinct ones. */
-static enum seg_rc silhouette_of(const struct rows *rows, uint32_t k, uint64_t seed, double *ret, struct seg_error *err)
+/* Of all rows about their mean. */
+static double total_inertia(const struct rows *r)
+{
+	double total = 0;
+
+	for (uint32_t j = 0; j < r->d; j++) {
+		double sum = 0, square = 0;
+		for (size_t i = 0; i < r->n; i++) {
+			double v = r->x[i * r->d + j];
+			sum += v;
+			square += v * v;
+		}
+		total += fmax(square - sum * sum / (double)r->n, 0);
+	}
+	return total;
+}
+
+static enum seg_rc measure_fit(const struct rows *rows, const struct seg_kmeans *km, struct seg_k_point *p,
+			       struct seg_error *err)
+{
+	size_t n = rows->n;
+	double *distance2 = malloc((n + 1) * sizeof(*distance2));
+	enum seg_rc rc = SEG_OK;
+
+	if (!distance2 || isnan(seg_kmeans_assign(rows->x, n, rows->d, km->centroids, km->k, NULL, distance2, NULL))) {
+		rc = seg_error_set(err, SEG_NO_MEMORY, "choice of k: out of memory");
+		goto out;
+	}
+	p->inertia = km->inertia / (double)n;
+	p->davies_bouldin = seg_davies_bouldin(km->labels, distance2, n, km->centroids, rows->d, km->k);
+	if (km->inertia > 0 && n > km->k)
+		p->calinski_harabasz =
+			(total_inertia(rows) - km->inertia) / km->inertia * (double)(n - km->k) / (double)(km->k - 1);
+	rc = seg_silhouette(rows->x, n, rows->d, km->labels, km->k, SILHOUETTE_ROWS, &p->silhouette, err);
+	if (rc == SEG_INVALID) {
+		p->silhouette = NAN;
+		rc = SEG_OK;
+	}
+out:
+	free(distance2);
+	return rc;
+}
+
+/* The best fit with k clusters; NAN if the rows do not have as many distinct ones, or k is 1. */
+static enum seg_rc look_at(const struct rows *rows, uint32_t k, uint64_t seed, struct seg_k_point *ret,
+			   struct seg_error *err)
 {
 	struct seg_kmeans_options options = {
 		.k = k, .starts = STARTS, .swaps = 2 * k, .seed = seed, .cancelled = rows->cancelled};
@@ -130,27 +174,65 @@ static enum seg_rc silhouette_of(const struct rows *rows, uint32_t k, uint64_t s
 
 	if (rc)
 		return rc;
-	*ret = -1;
-	if (km.k == k && k > 1) {
-		rc = seg_silhouette(rows->x, rows->n, rows->d, km.labels, km.k, SILHOUETTE_ROWS, ret, err);
-		if (rc == SEG_INVALID) {
-			*ret = -1;
-			rc = SEG_OK;
-		}
-	}
+	*ret = (struct seg_k_point){k, NAN, NAN, NAN, NAN, NAN};
+	if (km.k == k && k > 1)
+		rc = measure_fit(rows, &km, ret, err);
 	seg_kmeans_release(&km);
 	return rc;
 }
 
+static struct seg_k_point *point_of(struct seg_k_curve *c, uint32_t k)
+{
+	for (uint32_t i = 0; i < c->len; i++)
+		if (c->points[i].k == k)
+			return &c->points[i];
+	return NULL;
+}
+
+static void put_point(struct seg_k_curve *c, const struct seg_k_point *p)
+{
+	uint32_t at = c->len;
+
+	if (c->len == SEG_K_CURVE_MAX)
+		return;
+	for (; at > 0 && c->points[at - 1].k > p->k; at--)
+		c->points[at] = c->points[at - 1];
+	c->points[at] = *p;
+	c->len++;
+}
+
+enum seg_rc seg_k_neighbours(const double *x, size_t n, uint32_t d, uint32_t k, uint64_t seed,
+			     const atomic_bool *cancelled, struct seg_k_curve *curve, struct seg_error *err)
+{
+	struct rows rows = {x, n < SILHOUETTE_ROWS ? n : SILHOUETTE_ROWS, d, cancelled};
+	struct seg_k_point p;
+
+	for (uint32_t at = k > 2 ? k - 1 : 2; at <= k + 1 && at <= SEG_MAX_CLUSTERS && at < rows.n; at++) {
+		enum seg_rc rc = SEG_OK;
+		if (point_of(curve, at))
+			continue;
+		rc = look_at(&rows, at, seed + at, &p, err);
+		if (!rc && isfinite(p.silhouette))
+			rc = stability_of(&rows, at, seed + at, &p.stability, err);
+		if (rc)
+			return rc;
+		put_point(curve, &p);
+	}
+	return SEG_OK;
+}
+
 /* A candidate within .02 of the best: is it stable, and if not, is it the most stable so far? */
-static enum seg_rc consider(const struct rows *rows, uint32_t k, double silhouette, uint64_t seed,
+static enum seg_rc consider(const struct rows *rows, uint32_t k, double silhouette, const struct seg_k_search *s,
 			    struct seg_k_choice *choice, struct seg_error *err)
 {
+	struct seg_k_point *point = s->curve ? point_of(s->curve, k) : NULL;
 	double stability;
-	enum seg_rc rc = stability_of(rows, k, seed + k, &stability, err);
+	enum seg_rc rc = stability_of(rows, k, s->seed + k, &stability, err);
 
 	if (rc)
 		return rc;
+	if (point)
+		point->stability = stability;
 	if (stability >= SEG_STABILITY_LEAST || isnan(choice->stability) || stability > choice->stability)
 		*choice = (struct seg_k_choice){
 			.k = k, .switched = true, .silhouette = silhouette, .stability = stability};
@@ -168,7 +250,7 @@ static enum seg_rc choose(const struct rows *rows, const struct seg_k_search *s,
 		bool again = i >= s->k_min && k == s->current;
 		if (again || k < s->k_min || k > s->k_max || silhouettes[k] < best - SEG_SILHOUETTE_SLACK)
 			continue;
-		rc = consider(rows, k, silhouettes[k], s->seed, choice, err);
+		rc = consider(rows, k, silhouettes[k], s, choice, err);
 		if (choice->stability >= SEG_STABILITY_LEAST)
 			break;
 	}
@@ -187,9 +269,13 @@ enum seg_rc seg_choose_k(const double *x, size_t n, uint32_t d, const struct seg
 		return seg_error_set(err, SEG_INVALID, "k_min %u and k_max %u must be within 1 and %d", s->k_min,
 				     s->k_max, SEG_MAX_CLUSTERS);
 	for (uint32_t k = s->k_min; k <= s->k_max; k++) {
-		rc = silhouette_of(&rows, k, s->seed + k, &silhouettes[k], err);
+		struct seg_k_point point;
+		rc = look_at(&rows, k, s->seed + k, &point, err);
 		if (rc)
 			return rc;
+		silhouettes[k] = isnan(point.silhouette) ? -1 : point.silhouette;
+		if (s->curve)
+			put_point(s->curve, &point);
 		best = fmax(best, silhouettes[k]);
 	}
 	if (!s->anew && s->current >= s->k_min && s->current <= s->k_max &&

@@ -272,7 +272,9 @@ static struct seg_alert alert_of(const struct seg_drift_subject *s, enum seg_ale
 	return (struct seg_alert){
 		.alert_id = s->alert_id,
 		.subject = s->subject,
-		.action = state == SEG_ALERT_CLEARED ? "none" : "refit_recommended",
+		.action = state == SEG_ALERT_CLEARED ? "none"
+			  : rules->refit	     ? "refit_started"
+						     : "refit_recommended",
 		.metric = SEG_DRIFT_PSI,
 		.value = s->psi,
 		.threshold = s->severity == SEG_SEVERITY_CRITICAL ? rules->psi_critical : rules->psi_warning,

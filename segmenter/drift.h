@@ -62,6 +62,7 @@ struct seg_drift {
 struct seg_drift_rules {
 	int64_t window_ms;
 	double psi_warning, psi_critical;
+	bool refit; /* what is raised starts a refit: alerts say so */
 };
 
 /* Forgets the reference (a new promotion); open alerts stay, by subject, until a window clears them. */

@@ -124,6 +124,8 @@ bool seg_refit_due(const struct seg_learner *l, int64_t now_ms, enum seg_attempt
 		*ret_reason = SEG_ATTEMPT_GROWTH;
 	else if (is_worse(l, &last, now_ms))
 		*ret_reason = SEG_ATTEMPT_INERTIA;
+	else if (l->memory->drifted_ms != SEG_NO_TIME)
+		*ret_reason = SEG_ATTEMPT_DRIFT;
 	else
 		return false;
 	return true;

@@ -30,6 +30,8 @@ enum seg_rc seg_learner_new(const struct seg_learner_config *config, struct seg_
 	l->bound = UINT64_MAX;
 	l->target = config->refit_sample > SAMPLE_PER_CLUSTER * k ? config->refit_sample : SAMPLE_PER_CLUSTER * k;
 	l->memory = calloc(1, sizeof(*l->memory));
+	if (l->memory)
+		l->memory->drifted_ms = SEG_NO_TIME;
 	l->total = seg_sums_new();
 	if (!l->memory || !l->total)
 		rc = seg_error_set(err, SEG_NO_MEMORY, "learner: out of memory");
@@ -51,11 +53,12 @@ void seg_learner_free(struct seg_learner *l)
 	seg_rows_release(l);
 	seg_sums_free(l->total);
 	seg_model_put(l->model);
+	seg_model_put(l->candidate);
 	free(l->memory);
 	free(l);
 }
 
-static bool features_differ(const struct seg_learner *l, const struct seg_model *m)
+bool seg_features_same(const struct seg_learner *l, const struct seg_model *m)
 {
 	bool same = m->basis.len == l->config.features_len;
 
@@ -64,7 +67,7 @@ static bool features_differ(const struct seg_learner *l, const struct seg_model 
 		same = strcmp(a->name, b->name) == 0 && a->transform == b->transform && a->scaler == b->scaler &&
 		       a->impute == b->impute && a->weight == b->weight;
 	}
-	return !same;
+	return same;
 }
 
 /* Fewer clusters than configured are no difference if that is what asking for them gave (too few distinct customers). */
@@ -97,7 +100,7 @@ enum seg_rc seg_learner_start(struct seg_learner *l, struct seg_model *current, 
 	seg_model_put(l->model);
 	l->model = seg_model_get(current);
 	l->bound = current->sample_bound;
-	l->basis_changed = current->promotion > 0 && (features_differ(l, current) || k_differs(l, memory, current));
+	l->basis_changed = current->promotion > 0 && (!seg_features_same(l, current) || k_differs(l, memory, current));
 	return SEG_OK;
 }
 
@@ -121,6 +124,8 @@ bool seg_learner_last_refit(const struct seg_learner *l, struct seg_refit_record
 		.customers = a->customers,
 		.gain = a->gain,
 		.promoted = a->promoted,
+		.held = a->held,
+		.refused = seg_gate_names[a->refused],
 		.error = l->refit_error.rc ? l->refit_error.text : "",
 	};
 	return true;
@@ -168,7 +173,8 @@ static bool moved(const struct seg_learner *l, double *scratch)
 static bool watch(struct seg_learner *l, int64_t now_ms, struct seg_learner_news *news)
 {
 	struct seg_drift *drift = &l->memory->drift;
-	struct seg_drift_rules rules = {l->config.drift_window_ms, l->config.psi_warning, l->config.psi_critical};
+	struct seg_drift_rules rules = {l->config.drift_window_ms, l->config.psi_warning, l->config.psi_critical,
+					l->config.refit_on_drift};
 	bool ended;
 
 	if (!drift->frozen || drift->promotion != l->model->promotion) {
@@ -179,6 +185,9 @@ static bool watch(struct seg_learner *l, int64_t now_ms, struct seg_learner_news
 	seg_drift_measure(drift, l->model, l->total);
 	news->alerts = l->alerts;
 	news->alerts_len = (uint32_t)seg_drift_tick(drift, l->model, l->total, &rules, now_ms, l->alerts, &ended);
+	for (uint32_t i = 0; i < news->alerts_len; i++)
+		if (rules.refit && l->alerts[i].state != SEG_ALERT_CLEARED)
+			l->memory->drifted_ms = now_ms;
 	return ended;
 }
 
@@ -207,14 +216,25 @@ static enum seg_rc learn(struct seg_learner *l, int64_t now_ms, struct seg_learn
 		changed = watch(l, now_ms, news) || changed;
 		show_drift(l);
 	}
-	*ret = changed || follow || l->bound != l->model->sample_bound;
+	*ret = changed || follow || l->aliases_len > 0 || l->bound != l->model->sample_bound;
 	return *ret ? seg_revise(l, now_ms, l->model->promotion && l->settled, err) : SEG_OK;
 }
 
+/* Numbers of promotions have gaps where candidates were let go: a tombstone too many does no harm. */
 static void tell_unkept(struct seg_learner *l, struct seg_learner_news *news)
 {
-	if (l->promoted && l->model->promotion > SEG_PROMOTIONS_KEPT)
-		news->unkept[news->unkept_len++] = l->model->promotion - SEG_PROMOTIONS_KEPT;
+	struct seg_memory *memory = l->memory;
+	uint64_t promotion = l->model->promotion, room = sizeof(news->unkept) / sizeof(news->unkept[0]);
+
+	while (l->dropped_len > 0)
+		news->unkept[news->unkept_len++] = l->dropped[--l->dropped_len];
+	if (memory->oldest_kept == 0)
+		memory->oldest_kept = promotion > SEG_PROMOTIONS_KEPT ? promotion - SEG_PROMOTIONS_KEPT : 1;
+	while (memory->oldest_kept + SEG_PROMOTIONS_KEPT <= promotion && news->unkept_len < room) {
+		if (!l->candidate || l->candidate->promotion != memory->oldest_kept)
+			news->unkept[news->unkept_len++] = memory->oldest_kept;
+		memory->oldest_kept++;
+	}
 }
 
 /* The model goes out: rows of its catalogue first, since what was told is remembered in it. */
@@ -224,14 +244,16 @@ static enum seg_rc publish(struct seg_learner *l, int64_t now_ms, struct seg_lea
 
 	if (rc)
 		return rc;
+	tell_unkept(l, news);
 	json_decref(l->model->learning);
 	l->model->learning = seg_memory_encode(l->memory, err);
 	if (!l->model->learning)
 		return SEG_NO_MEMORY;
 	news->model = l->model;
 	news->promoted = l->promoted;
-	tell_unkept(l, news);
-	l->promoted = l->changed = false;
+	if (l->candidate_untold)
+		news->candidate = l->candidate;
+	l->candidate_untold = l->promoted = l->changed = false;
 	return SEG_OK;
 }
 

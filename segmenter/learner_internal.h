@@ -32,6 +32,18 @@ struct seg_sampled {
 	struct seg_profile *profile;
 };
 
+/* Which of its figures kept a candidate from being promoted. */
+enum seg_gate_rule {
+	SEG_GATE_NONE,
+	SEG_GATE_GAIN,
+	SEG_GATE_SILHOUETTE,
+	SEG_GATE_STABILITY,
+	SEG_GATE_MOVED,
+	SEG_GATE_MIN_SIZE,
+	SEG_GATE_RULES
+};
+extern const char *const seg_gate_names[SEG_GATE_RULES];
+
 /* An attempt to refit, for the record. */
 enum seg_attempt_reason {
 	SEG_ATTEMPT_FIRST,
@@ -41,6 +53,8 @@ enum seg_attempt_reason {
 	SEG_ATTEMPT_SCHEDULE,
 	SEG_ATTEMPT_GROWTH,
 	SEG_ATTEMPT_INERTIA,
+	SEG_ATTEMPT_DRIFT,
+	SEG_ATTEMPT_ROLLBACK, /* not a fit, but it counts as one: the schedule begins anew */
 	SEG_ATTEMPT_REASONS
 };
 extern const char *const seg_attempt_names[SEG_ATTEMPT_REASONS];
@@ -54,13 +68,18 @@ struct seg_attempt {
 	uint64_t customers;
 	double gain;		     /* share of the current centroids' inertia saved; NAN: nothing to compare */
 	double inertia_per_customer; /* all customers under their contributions then; NAN: unknown */
-	bool promoted;
+	bool promoted, held;	     /* held: it became the candidate */
+	enum seg_gate_rule refused;  /* SEG_GATE_NONE: it passed */
 };
 
 /* What the learner remembers beside the model itself; travels as model->learning. */
 struct seg_memory {
-	uint64_t k_customers;			       /* customers when k was last chosen by itself */
-	uint64_t attempts;			       /* ever made: also varies the seeds */
+	uint64_t k_customers;	 /* customers when k was last chosen by itself */
+	uint64_t attempts;	 /* ever made: also varies the seeds */
+	uint64_t next_promotion; /* numbers below are taken, by promotions or candidates */
+	uint64_t next_cluster;	 /* ids below are taken, by models or candidates */
+	uint64_t oldest_kept;	 /* promotions below have been tombstoned */
+	int64_t drifted_ms;	 /* drift asked for a refit that is still to come; SEG_NO_TIME: none */
 	struct seg_attempt history[SEG_ATTEMPTS_KEPT]; /* oldest first */
 	uint32_t history_len;
 	struct seg_name_reason names[SEG_MAX_CLUSTERS]; /* of the active clusters, by name_clusters */
@@ -87,6 +106,15 @@ struct seg_learner {
 	uint64_t bound;
 	struct seg_model *model; /* newest made; NULL: none */
 	struct seg_memory *memory;
+	struct seg_model *candidate; /* waits for a person; NULL: none */
+	bool candidate_untold;
+	uint64_t dropped[4]; /* numbers of candidates let go that no tick has told */
+	uint32_t dropped_len;
+	struct seg_alias {
+		uint64_t cluster;
+		char text[SEG_SEGMENT_NAME_MAX];
+	} aliases[8]; /* wait for the next revision */
+	uint32_t aliases_len;
 	bool promoted; /* the model is a promotion that no tick has told */
 	bool changed;  /* the memory or the bound changed: worth a revision */
 	bool renamed;  /* a name changed since rows were told */
@@ -116,6 +144,8 @@ bool seg_intake_aim(struct seg_learner *l);
 /* revise.c */
 /* Arrays for k clusters and their segments (zeroed). */
 enum seg_rc seg_model_alloc(struct seg_model *m, uint32_t k, uint32_t segments, struct seg_error *err) SEG_MUST_CHECK;
+/* A copy without vectors, learning and fit, which belong to one version. NULL: no memory. */
+struct seg_model *seg_model_copy(const struct seg_model *m, struct seg_error *err);
 /* The next revision becomes l->model: centroids and sizes from the sums if `follow`, names whose reason is gone anew. */
 enum seg_rc seg_revise(struct seg_learner *l, int64_t now_ms, bool follow, struct seg_error *err) SEG_MUST_CHECK;
 /* Centroids of the sums (transformed units) into ret [k * d]; clusters without customers keep theirs. */
@@ -130,7 +160,7 @@ bool seg_refit_due(const struct seg_learner *l, int64_t now_ms, enum seg_attempt
 /* The cluster has nobody, or next to nobody left of those it had. Only asked when settled. */
 bool seg_cluster_starved(const struct seg_learner *l, uint32_t index);
 
-/* promote.c: the candidate becomes l->model under the next promotion. */
+/* promote.c */
 struct seg_candidate {
 	const struct seg_basis *basis;
 	const struct seg_scale *scale;
@@ -140,8 +170,28 @@ struct seg_candidate {
 	const struct seg_match *matches; /* [k] */
 	double inertia_per_customer;
 	int64_t now_ms;
+	const char *reason;
+	void *fit; /* json_t *, counted by the model; may be NULL */
 };
-enum seg_rc seg_promote(struct seg_learner *l, const struct seg_candidate *c, struct seg_error *err) SEG_MUST_CHECK;
+/* A model of it, with ids, lineage and names, under the next number. */
+enum seg_rc seg_candidate_model(struct seg_learner *l, const struct seg_candidate *c, struct seg_model **ret,
+				struct seg_error *err) SEG_MUST_CHECK;
+/* It becomes l->model (takes the reference); the candidate that waited, if another, is let go. */
+void seg_adopt(struct seg_learner *l, struct seg_model *m);
+/* It waits for a person (takes the reference), in place of the one that waited. */
+void seg_hold(struct seg_learner *l, struct seg_model *m);
+void seg_candidate_drop(struct seg_learner *l);
+
+uint64_t seg_next_promotion(struct seg_learner *l); /* takes the next number */
+
+/* learner.c: the model's features are those of the configuration. */
+bool seg_features_same(const struct seg_learner *l, const struct seg_model *m);
+
+/* refit.c: one attempt more in the memory. */
+void seg_attempt_record(struct seg_learner *l, const struct seg_attempt *a);
+
+/* versions.c: aliases that wait, into a model that is being made. */
+void seg_aliases_apply(struct seg_learner *l, struct seg_model *m);
 
 /* rows.c: what of the new model's catalogue is worth telling; remembers what was told. */
 enum seg_rc seg_rows_make(struct seg_learner *l, int64_t now_ms, struct seg_learner_news *news,

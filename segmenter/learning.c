@@ -7,8 +7,9 @@
 
 #include "segmenter/learner_internal.h"
 
-const char *const seg_attempt_names[SEG_ATTEMPT_REASONS] = {"first",	"basis",  "demand", "starved",
-							    "schedule", "growth", "inertia"};
+const char *const seg_attempt_names[SEG_ATTEMPT_REASONS] = {"first",  "basis",	 "demand", "starved", "schedule",
+							    "growth", "inertia", "drift",  "rollback"};
+const char *const seg_gate_names[SEG_GATE_RULES] = {"", "gain", "silhouette", "stability", "moved", "min_size"};
 
 /* JSON has no NaN. */
 static json_t *number(double x)
@@ -40,11 +41,12 @@ static json_t *attempts_encode(const struct seg_memory *m)
 
 	for (uint32_t i = 0; i < m->history_len; i++) {
 		const struct seg_attempt *a = &m->history[i];
-		json_array_append_new(list, json_pack("{s:I,s:s,s:i,s:i,s:o,s:o,s:o,s:b}", "time_ms",
+		json_array_append_new(list, json_pack("{s:I,s:s,s:i,s:i,s:o,s:o,s:o,s:b,s:b,s:s}", "time_ms",
 						      (json_int_t)a->time_ms, "reason", seg_attempt_names[a->reason],
 						      "k", (int)a->k, "wanted", (int)a->wanted, "customers",
 						      id(a->customers), "gain", number(a->gain), "inertia_per_customer",
-						      number(a->inertia_per_customer), "promoted", (int)a->promoted));
+						      number(a->inertia_per_customer), "promoted", (int)a->promoted,
+						      "held", (int)a->held, "refused", seg_gate_names[a->refused]));
 	}
 	return list;
 }
@@ -103,10 +105,13 @@ static json_t *drift_encode(const struct seg_drift *d)
 
 void *seg_memory_encode(const struct seg_memory *m, struct seg_error *err)
 {
-	json_t *json = json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o}", "attempts", id(m->attempts), "k_customers",
-				 id(m->k_customers), "history", attempts_encode(m), "names", names_encode(m),
-				 "told_clusters", ids(m->told_clusters, m->told_len), "told", ids(m->told, m->told_len),
-				 "told_ms", (json_int_t)m->told_ms, "drift", drift_encode(&m->drift));
+	json_t *json = json_pack(
+		"{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o}", "next_promotion", id(m->next_promotion),
+		"next_cluster", id(m->next_cluster), "oldest_kept", id(m->oldest_kept), "drifted_ms",
+		m->drifted_ms == SEG_NO_TIME ? json_null() : json_integer(m->drifted_ms), "attempts", id(m->attempts),
+		"k_customers", id(m->k_customers), "history", attempts_encode(m), "names", names_encode(m),
+		"told_clusters", ids(m->told_clusters, m->told_len), "told", ids(m->told, m->told_len), "told_ms",
+		(json_int_t)m->told_ms, "drift", drift_encode(&m->drift));
 
 	if (!json)
 		seg_error_set(err, SEG_NO_MEMORY, "the learner's memory: out of memory");
@@ -167,6 +172,14 @@ static uint32_t ids_of(const json_t *json, const char *key, uint64_t *ret, uint3
 	return len;
 }
 
+static enum seg_gate_rule gate_rule_of(const char *name)
+{
+	for (unsigned r = 0; name && r < SEG_GATE_RULES; r++)
+		if (strcmp(name, seg_gate_names[r]) == 0)
+			return (enum seg_gate_rule)r;
+	return SEG_GATE_NONE;
+}
+
 static void attempts_decode(struct seg_memory *m, const json_t *list)
 {
 	m->history_len = length_of(list, SEG_ATTEMPTS_KEPT);
@@ -183,6 +196,8 @@ static void attempts_decode(struct seg_memory *m, const json_t *list)
 			.gain = number_of(json, "gain"),
 			.inertia_per_customer = number_of(json, "inertia_per_customer"),
 			.promoted = flag_of(json, "promoted"),
+			.held = flag_of(json, "held"),
+			.refused = gate_rule_of(json_string_value(json_object_get(json, "refused"))),
 		};
 		for (unsigned r = 0; reason && r < SEG_ATTEMPT_REASONS; r++)
 			if (strcmp(reason, seg_attempt_names[r]) == 0)
@@ -269,8 +284,14 @@ enum seg_rc seg_memory_decode(struct seg_memory *m, const void *learning, struct
 	const json_t *json = learning;
 
 	memset(m, 0, sizeof(*m));
+	m->drifted_ms = SEG_NO_TIME;
 	if (!json)
 		return SEG_OK;
+	m->next_promotion = id_of(json, "next_promotion");
+	m->next_cluster = id_of(json, "next_cluster");
+	m->oldest_kept = id_of(json, "oldest_kept");
+	if (json_is_integer(json_object_get(json, "drifted_ms")))
+		m->drifted_ms = integer_of(json, "drifted_ms");
 	m->attempts = id_of(json, "attempts");
 	m->k_customers = id_of(json, "k_customers");
 	attempts_decode(m, json_object_get(json, "history"));

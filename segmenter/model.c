@@ -38,6 +38,7 @@ void seg_model_put(struct seg_model *m)
 	free(m->soa);
 	free(m->segments);
 	json_decref(m->learning);
+	json_decref(m->fit);
 	free(m);
 }
 

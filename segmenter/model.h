@@ -18,7 +18,10 @@
 #include "base/profile.h"
 #include "segmenter/basis.h"
 
-enum { SEG_MAX_CLUSTERS = 256, SEG_SEGMENT_NAME_MAX = 96, SEG_MAX_PARENTS = 8 };
+enum { SEG_MAX_CLUSTERS = 256, SEG_SEGMENT_NAME_MAX = 96, SEG_MAX_PARENTS = 8, SEG_MODEL_REASON_MAX = 16 };
+
+/* A candidate waits for a person; it has never been anybody's model. */
+enum seg_model_state { SEG_MODEL_PROMOTED, SEG_MODEL_CANDIDATE };
 
 struct seg_scale {			     /* model space = (transformed - mean) / scale * weight; missing: imputed */
 	double mean, scale, weight, imputed; /* mean and imputed in transformed units */
@@ -38,7 +41,11 @@ struct seg_segment {	  /* entry of the catalogue; retired ones are kept */
 
 struct seg_model {
 	uint64_t promotion, revision;
-	int64_t time_ms; /* fold's stream time when made */
+	enum seg_model_state state;
+	uint64_t base;			   /* the promotion it was fitted against, 0: none */
+	uint64_t restored_from;		   /* rollback: the promotion that it repeats; 0: none */
+	char reason[SEG_MODEL_REASON_MAX]; /* why it was fitted: first, schedule, demand, …, rollback; "": unknown */
+	int64_t time_ms;		   /* fold's stream time when made */
 	int64_t promoted_ms, first_fit_ms;
 	struct seg_basis basis;
 	uint32_t d, k; /* features of the vector; active clusters */
@@ -54,6 +61,7 @@ struct seg_model {
 	uint64_t sample_bound;	     /* customers with seg_hash_sample() below it send sample records */
 	double inertia_per_customer; /* at promotion, on the sample */
 	void *learning; /* json_t *: the learner's own state (drift references, refit history), opaque here */
+	void *fit; /* json_t *: how the fit went: the gate's figures, the curve over k; NULL: not told (revisions) */
 	int refs;
 };
 

@@ -16,6 +16,7 @@ enum { FORMAT = 1 };
 #define DUMP_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(17))
 
 static const char *const state_names[] = {"active", "retired"};
+static const char *const model_state_names[] = {"promoted", "candidate"};
 static const char *const origin_names[] = {"created", "split", "merged", "kept"};
 
 /* ---- writing; a NULL anywhere makes the set fail, and `ok` false */
@@ -141,6 +142,10 @@ enum seg_rc seg_model_encode(const struct seg_model *m, struct seg_buf *out, str
 	put(root, "format", json_integer(FORMAT), &ok);
 	put(root, "promotion", id_json(m->promotion), &ok);
 	put(root, "revision", id_json(m->revision), &ok);
+	put(root, "state", json_string(model_state_names[m->state]), &ok);
+	put(root, "base", id_json(m->base), &ok);
+	put(root, "restored_from", id_json(m->restored_from), &ok);
+	put(root, "reason", json_string(m->reason), &ok);
 	put(root, "time_ms", time_json(m->time_ms), &ok);
 	put(root, "promoted_ms", time_json(m->promoted_ms), &ok);
 	put(root, "first_fit_ms", time_json(m->first_fit_ms), &ok);
@@ -150,6 +155,8 @@ enum seg_rc seg_model_encode(const struct seg_model *m, struct seg_buf *out, str
 	put(root, "sample_bound", id_json(m->sample_bound), &ok);
 	put(root, "inertia_per_customer", number_json(m->inertia_per_customer), &ok);
 	if (m->learning && json_object_set(root, "learning", m->learning))
+		ok = false;
+	if (m->fit && json_object_set(root, "fit", m->fit))
 		ok = false;
 	if (!ok)
 		rc = seg_error_set(err, SEG_NO_MEMORY, "model %" PRIu64 ": cannot be written as JSON",
@@ -336,6 +343,22 @@ static bool get_segments(const json_t *root, struct seg_model *m)
 	return true;
 }
 
+/* Models written before there were candidates have none of it. */
+static bool get_origin(const json_t *root, struct seg_model *m)
+{
+	int state;
+
+	if (!json_object_get(root, "state"))
+		return true;
+	state = get_symbol(root, "state", model_state_names, 2);
+	if (state < 0 || !get_id(root, "base", &m->base) || !get_id(root, "restored_from", &m->restored_from) ||
+	    !get_text(root, "reason", m->reason, sizeof(m->reason)))
+		return false;
+	m->state = (enum seg_model_state)state;
+	m->fit = json_incref(json_object_get(root, "fit"));
+	return true;
+}
+
 static const char *get_model(const json_t *root, struct seg_model *m)
 {
 	json_t *learning = json_object_get(root, "learning");
@@ -349,6 +372,8 @@ static const char *get_model(const json_t *root, struct seg_model *m)
 	if (!get_time(root, "time_ms", &m->time_ms) || !get_time(root, "promoted_ms", &m->promoted_ms) ||
 	    !get_time(root, "first_fit_ms", &m->first_fit_ms))
 		return "a time";
+	if (!get_origin(root, m))
+		return "where it comes from";
 	if (!get_features(root, m))
 		return "the features";
 	if (!get_centroids(root, m))

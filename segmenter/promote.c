@@ -1,4 +1,6 @@
 /* Promotions: a candidate becomes the model, with ids, lineage and names of what lives on. */
+#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,9 +19,11 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static uint64_t give_ids(const struct seg_model *old, const struct seg_candidate *c, struct given *given)
+/* Ids that a candidate has been shown with are taken, whatever becomes of it. */
+static uint64_t give_ids(const struct seg_learner *l, const struct seg_candidate *c, struct given *given)
 {
-	uint64_t next = old->next_cluster;
+	const struct seg_model *old = l->model;
+	uint64_t next = old->next_cluster > l->memory->next_cluster ? old->next_cluster : l->memory->next_cluster;
 
 	for (uint32_t i = 0; i < c->k; i++) {
 		given[i].index = i;
@@ -84,7 +88,15 @@ static void fill(struct seg_learner *l, struct seg_model *m, const struct seg_ca
 	}
 }
 
-enum seg_rc seg_promote(struct seg_learner *l, const struct seg_candidate *c, struct seg_error *err)
+uint64_t seg_next_promotion(struct seg_learner *l)
+{
+	if (l->memory->next_promotion <= l->model->promotion)
+		l->memory->next_promotion = l->model->promotion + 1;
+	return l->memory->next_promotion++;
+}
+
+enum seg_rc seg_candidate_model(struct seg_learner *l, const struct seg_candidate *c, struct seg_model **ret,
+				struct seg_error *err)
 {
 	const struct seg_model *old = l->model;
 	struct seg_model *m = seg_model_new();
@@ -93,7 +105,10 @@ enum seg_rc seg_promote(struct seg_learner *l, const struct seg_candidate *c, st
 
 	if (!m)
 		return seg_error_set(err, SEG_NO_MEMORY, "model: out of memory");
-	m->promotion = old->promotion + 1;
+	m->promotion = seg_next_promotion(l);
+	m->base = old->promotion;
+	snprintf(m->reason, sizeof(m->reason), "%s", c->reason);
+	m->fit = json_incref(c->fit);
 	m->time_ms = m->promoted_ms = c->now_ms;
 	m->first_fit_ms = old->promotion ? old->first_fit_ms : c->now_ms;
 	m->basis = *c->basis;
@@ -104,7 +119,7 @@ enum seg_rc seg_promote(struct seg_learner *l, const struct seg_candidate *c, st
 	rc = seg_model_alloc(m, c->k, c->k + old->segments_len, err);
 	if (rc)
 		goto fail;
-	m->next_cluster = give_ids(old, c, given);
+	l->memory->next_cluster = m->next_cluster = give_ids(l, c, given);
 	fill(l, m, c, given);
 	m->segments_len = c->k + retire(m->segments + c->k, old, c);
 	rc = seg_name_model(l, m, err);
@@ -112,13 +127,39 @@ enum seg_rc seg_promote(struct seg_learner *l, const struct seg_candidate *c, st
 		rc = seg_model_finish(m, err);
 	if (rc)
 		goto fail;
+	*ret = m;
+	return SEG_OK;
+fail:
+	seg_model_put(m);
+	return rc;
+}
+
+void seg_adopt(struct seg_learner *l, struct seg_model *m)
+{
+	seg_candidate_drop(l);
 	seg_drift_forget(&l->memory->drift);
 	seg_model_put(l->model);
 	l->model = m;
 	l->promoted = true;
 	l->settled = false;
-	return SEG_OK;
-fail:
-	seg_model_put(m);
-	return rc;
+}
+
+void seg_hold(struct seg_learner *l, struct seg_model *m)
+{
+	seg_candidate_drop(l);
+	m->state = SEG_MODEL_CANDIDATE;
+	l->candidate = m;
+	l->candidate_untold = l->changed = true;
+}
+
+void seg_candidate_drop(struct seg_learner *l)
+{
+	if (!l->candidate)
+		return;
+	if (l->dropped_len < sizeof(l->dropped) / sizeof(l->dropped[0]))
+		l->dropped[l->dropped_len++] = l->candidate->promotion;
+	l->changed = true;
+	l->candidate_untold = false;
+	seg_model_put(l->candidate);
+	l->candidate = NULL;
 }

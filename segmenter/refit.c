@@ -3,48 +3,19 @@
  * several starts and from the current centroids, passes the gate and matches; end takes the result in, if the model it
  * was made against is still the current one.
  */
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
-#include "segmenter/choose_k.h"
-#include "segmenter/kmeans.h"
-#include "segmenter/learner_internal.h"
+#include "segmenter/refit_internal.h"
 #include "segmenter/scaler.h"
 
-/* Share of inertia that a candidate must save, or everybody would move for nothing. */
-#define GATE 0.015
 #define CLAMPED_MOST 0.001
 
 /* k is chosen anew when the customers are this many times those it was chosen for. */
 #define CHOOSE_ANEW 2
-
-struct seg_refit {
-	atomic_bool cancelled;
-	/* The question. */
-	bool k_auto, k_anew; /* anew: k is to be, and then: was, chosen by the rule */
-	uint32_t k, k_min, k_max;
-	uint64_t seed;
-	int64_t now_ms;
-	enum seg_attempt_reason reason;
-	struct seg_model *current; /* reference; promotion 0: nothing to compare with */
-	struct seg_basis basis;
-	bool comparable;	     /* the basis is the current one */
-	bool gone[SEG_MAX_CLUSTERS]; /* starved clusters of the current model */
-	size_t n;
-	double *rows;	      /* [n * basis.len] transformed, NAN: missing */
-	double *current_rows; /* the same in the current basis; may be rows */
-	/* The answer. */
-	bool ran, passed;
-	enum seg_rc rc;
-	struct seg_error error;
-	struct seg_scale scale[SEG_MAX_FEATURES];
-	struct seg_kmeans km;
-	struct seg_match *matches;
-	uint64_t *sizes;
-	double gain; /* NAN: nothing to compare with */
-};
 
 void seg_refit_cancel(struct seg_refit *r)
 {
@@ -63,6 +34,8 @@ void seg_refit_free(struct seg_refit *r)
 	seg_kmeans_release(&r->km);
 	free(r->matches);
 	free(r->sizes);
+	free(r->current_labels);
+	json_decref(r->fit);
 	free(r);
 }
 
@@ -165,7 +138,8 @@ struct seg_refit *seg_learner_refit_begin(struct seg_learner *l, int64_t now_ms)
 	r->k_max = l->config.k_max;
 	r->now_ms = now_ms;
 	r->reason = l->demanded && l->model->promotion ? SEG_ATTEMPT_DEMAND : l->due;
-	r->gain = NAN;
+	r->limits = l->config.gate;
+	seg_gate_clear(&r->gate);
 	r->current = seg_model_get(l->model);
 	r->n = l->sample_len < l->target ? l->sample_len : l->target;
 	for (uint32_t j = 0; l->settled && j < l->model->k; j++)
@@ -190,10 +164,10 @@ static enum seg_rc fit(struct seg_refit *r, const double *x, struct seg_error *e
 
 	if (r->k_auto) {
 		struct seg_k_choice choice;
-		rc = seg_choose_k(
-			x, r->n, d,
-			&(struct seg_k_search){r->k_min, r->k_max, r->current->k, r->k_anew, r->seed, &r->cancelled},
-			&choice, err);
+		rc = seg_choose_k(x, r->n, d,
+				  &(struct seg_k_search){r->k_min, r->k_max, r->current->k, r->k_anew, r->seed,
+							 &r->cancelled, &r->curve},
+				  &choice, err);
 		if (rc)
 			return rc;
 		options.k = choice.k;
@@ -215,46 +189,8 @@ static enum seg_rc fit(struct seg_refit *r, const double *x, struct seg_error *e
 	return rc;
 }
 
-/* Inertia saved against the current centroids, under the fresh scaler. */
-static enum seg_rc compare(struct seg_refit *r, const double *x, struct seg_error *err)
-{
-	uint32_t d = r->basis.len, k = r->current->k;
-	double *centroids, inertia;
-
-	if (!r->comparable)
-		return SEG_OK;
-	centroids = malloc((size_t)k * d * sizeof(*centroids));
-	if (!centroids)
-		return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
-	seg_scaler_apply(r->scale, d, r->current->centroids, k, centroids);
-	inertia = seg_kmeans_assign(x, r->n, d, centroids, k, NULL, NULL, NULL);
-	free(centroids);
-	if (isnan(inertia))
-		return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
-	r->gain = inertia > 0 ? 1 - r->km.inertia / inertia : 0;
-	return SEG_OK;
-}
-
-static bool passes(const struct seg_refit *r)
-{
-	switch (r->reason) {
-	case SEG_ATTEMPT_FIRST:
-	case SEG_ATTEMPT_BASIS:
-	case SEG_ATTEMPT_STARVED:
-		return true;
-	case SEG_ATTEMPT_DEMAND:
-	case SEG_ATTEMPT_SCHEDULE:
-	case SEG_ATTEMPT_GROWTH:
-	case SEG_ATTEMPT_INERTIA:
-	case SEG_ATTEMPT_REASONS:
-		break;
-	}
-	/* Inertias of different k say nothing about each other; the choice of k has its own conditions. */
-	return !r->comparable || r->km.k != r->current->k || r->gain > GATE;
-}
-
 /* Who is where under the current model, under its own scaler. */
-static enum seg_rc current_labels(const struct seg_refit *r, uint32_t *ret, struct seg_error *err)
+static enum seg_rc label_by_current(struct seg_refit *r, struct seg_error *err)
 {
 	const struct seg_model *m = r->current;
 	double *x;
@@ -263,10 +199,12 @@ static enum seg_rc current_labels(const struct seg_refit *r, uint32_t *ret, stru
 	if (m->k == 0)
 		return SEG_OK;
 	x = malloc(r->n * m->d * sizeof(*x));
-	if (!x)
-		return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
-	seg_scaler_apply(m->scale, m->d, r->current_rows, r->n, x);
-	failed = isnan(seg_kmeans_assign(x, r->n, m->d, m->vectors, m->k, ret, NULL, NULL));
+	r->current_labels = malloc((r->n + 1) * sizeof(*r->current_labels));
+	failed = !x || !r->current_labels;
+	if (!failed) {
+		seg_scaler_apply(m->scale, m->d, r->current_rows, r->n, x);
+		failed = isnan(seg_kmeans_assign(x, r->n, m->d, m->vectors, m->k, r->current_labels, NULL, NULL));
+	}
 	free(x);
 	return failed ? seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory") : SEG_OK;
 }
@@ -292,19 +230,15 @@ static void centroid_distances(const struct seg_refit *r, double *ret)
 static enum seg_rc match(struct seg_refit *r, struct seg_error *err)
 {
 	size_t cells = (size_t)r->km.k * r->current->k + 1;
-	uint32_t *labels = calloc(r->n + 1, sizeof(*labels));
 	double *distances = calloc(cells, sizeof(*distances));
 	enum seg_rc rc;
 
 	r->matches = calloc(r->km.k, sizeof(*r->matches));
 	r->sizes = calloc(r->km.k, sizeof(*r->sizes));
-	if (!labels || !distances || !r->matches || !r->sizes) {
+	if (!distances || !r->matches || !r->sizes) {
 		rc = seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
 		goto out;
 	}
-	rc = current_labels(r, labels, err);
-	if (rc)
-		goto out;
 	if (r->comparable)
 		centroid_distances(r, distances);
 	for (size_t i = 0; i < r->n; i++)
@@ -316,14 +250,13 @@ static enum seg_rc match(struct seg_refit *r, struct seg_error *err)
 			.old_clusters = r->current->clusters,
 			.old_gone = r->gone,
 			.n = r->n,
-			.old_labels = labels,
+			.old_labels = r->current_labels,
 			.new_labels = r->km.labels,
 			.distances = r->comparable ? distances : NULL,
 			.spread = sqrt(r->km.inertia / (double)r->n) + 1e-9,
 		},
 		r->matches, err);
 out:
-	free(labels);
 	free(distances);
 	return rc;
 }
@@ -346,53 +279,92 @@ void seg_refit_run(struct seg_refit *r)
 	seg_scaler_apply(r->scale, r->basis.len, r->rows, r->n, x);
 	r->rc = fit(r, x, &r->error);
 	if (!r->rc)
-		r->rc = compare(r, x, &r->error);
+		r->rc = label_by_current(r, &r->error);
 	if (!r->rc)
 		r->rc = match(r, &r->error);
-	r->passed = !r->rc && passes(r);
+	if (!r->rc)
+		r->rc = seg_gate_judge(r, x, &r->error);
+	r->passed = !r->rc && r->gate.refused == SEG_GATE_NONE;
 	free(x);
 }
 
 /* ---- end */
 
-static void record(struct seg_learner *l, const struct seg_refit *r, double inertia, bool promoted)
+void seg_attempt_record(struct seg_learner *l, const struct seg_attempt *a)
 {
 	struct seg_memory *m = l->memory;
 
 	if (m->history_len == SEG_ATTEMPTS_KEPT)
 		memmove(m->history, m->history + 1, --m->history_len * sizeof(*m->history));
-	m->history[m->history_len++] = (struct seg_attempt){
-		.time_ms = r->now_ms,
-		.reason = r->reason,
-		.k = r->km.k,
-		.wanted = r->k_auto ? 0 : r->k,
-		.customers = l->customers,
-		.gain = r->gain,
-		.inertia_per_customer = inertia,
-		.promoted = promoted,
-	};
+	m->history[m->history_len++] = *a;
 	m->attempts++;
-	if (r->k_auto && r->k_anew && !r->rc)
-		m->k_customers = l->customers;
 	l->changed = true;
+}
+
+static void record(struct seg_learner *l, const struct seg_refit *r, double inertia, bool promoted, bool held)
+{
+	seg_attempt_record(l, &(struct seg_attempt){
+				      .time_ms = r->now_ms,
+				      .reason = r->reason,
+				      .k = r->km.k,
+				      .wanted = r->k_auto ? 0 : r->k,
+				      .customers = l->customers,
+				      .gain = r->gate.gain,
+				      .inertia_per_customer = inertia,
+				      .promoted = promoted,
+				      .held = held,
+				      .refused = r->gate.refused,
+			      });
+	if (r->k_auto && r->k_anew && !r->rc)
+		l->memory->k_customers = l->customers;
+	l->memory->drifted_ms = SEG_NO_TIME;
 	l->demanded = false;
 	l->basis_changed = false;
 }
 
-/* By itself, or only when a person asked for it or nothing else would work. */
-static bool may_promote(const struct seg_learner *l, const struct seg_refit *r)
+enum fate { LEFT, HELD, PROMOTED };
+
+/* By itself, or only when a person says so. What a person asked for waits for them, whatever the gate says. */
+static enum fate fate_of(const struct seg_learner *l, const struct seg_refit *r)
 {
-	if (!r->passed)
-		return false;
-	return !l->config.promotion_manual || r->reason == SEG_ATTEMPT_FIRST || r->reason == SEG_ATTEMPT_BASIS ||
-	       r->reason == SEG_ATTEMPT_DEMAND;
+	bool asked = r->reason == SEG_ATTEMPT_DEMAND;
+
+	if (r->rc)
+		return LEFT;
+	if (r->reason == SEG_ATTEMPT_FIRST || r->reason == SEG_ATTEMPT_BASIS)
+		return PROMOTED;
+	if (l->config.promotion_manual)
+		return r->passed || asked ? HELD : LEFT;
+	if (r->passed)
+		return PROMOTED;
+	return asked ? HELD : LEFT;
+}
+
+static enum seg_rc make_model(struct seg_learner *l, const struct seg_refit *r, struct seg_model **ret,
+			      struct seg_error *err)
+{
+	return seg_candidate_model(l,
+				   &(struct seg_candidate){
+					   .basis = &r->basis,
+					   .scale = r->scale,
+					   .k = r->km.k,
+					   .centroids = r->km.centroids,
+					   .sizes = r->sizes,
+					   .matches = r->matches,
+					   .inertia_per_customer = r->km.inertia / (double)r->n,
+					   .now_ms = r->now_ms,
+					   .reason = seg_attempt_names[r->reason],
+					   .fit = r->fit,
+				   },
+				   ret, err);
 }
 
 enum seg_rc seg_learner_refit_end(struct seg_learner *l, struct seg_refit *r, struct seg_error *err)
 {
+	struct seg_model *m = NULL;
 	enum seg_rc rc = SEG_OK;
 	double inertia;
-	bool promote;
+	enum fate fate;
 
 	/* Made against another model: its matches name clusters that are no longer there. Or never run. */
 	if (l->model->promotion != r->current->promotion || l->model->basis.id != r->current->basis.id ||
@@ -402,22 +374,15 @@ enum seg_rc seg_learner_refit_end(struct seg_learner *l, struct seg_refit *r, st
 	}
 	l->refit_error = r->error;
 	l->refit_error.rc = r->rc;
-	promote = may_promote(l, r);
+	fate = fate_of(l, r);
 	inertia = seg_inertia_of_sums(l->model, l->total);
-	if (promote)
-		rc = seg_promote(l,
-				 &(struct seg_candidate){
-					 .basis = &r->basis,
-					 .scale = r->scale,
-					 .k = r->km.k,
-					 .centroids = r->km.centroids,
-					 .sizes = r->sizes,
-					 .matches = r->matches,
-					 .inertia_per_customer = r->km.inertia / (double)r->n,
-					 .now_ms = r->now_ms,
-				 },
-				 err);
-	record(l, r, inertia, !rc && promote);
+	if (fate != LEFT)
+		rc = make_model(l, r, &m, err);
+	if (m && fate == PROMOTED)
+		seg_adopt(l, m);
+	else if (m)
+		seg_hold(l, m);
+	record(l, r, inertia, m && fate == PROMOTED, m && fate == HELD);
 	seg_refit_free(r);
 	return rc;
 }

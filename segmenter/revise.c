@@ -23,7 +23,7 @@ enum seg_rc seg_model_alloc(struct seg_model *m, uint32_t k, uint32_t segments, 
 }
 
 /* A copy without vectors and learning, which belong to one version. */
-static struct seg_model *copy(const struct seg_model *m, struct seg_error *err)
+struct seg_model *seg_model_copy(const struct seg_model *m, struct seg_error *err)
 {
 	struct seg_model *c = seg_model_new();
 
@@ -36,7 +36,7 @@ static struct seg_model *copy(const struct seg_model *m, struct seg_error *err)
 	c->clusters = NULL;
 	c->centroids = c->vectors = c->soa = NULL;
 	c->segments = NULL;
-	c->learning = NULL;
+	c->learning = c->fit = NULL;
 	if (seg_model_alloc(c, m->k, m->segments_len, err)) {
 		seg_model_put(c);
 		return NULL;
@@ -188,7 +188,7 @@ out:
 
 enum seg_rc seg_revise(struct seg_learner *l, int64_t now_ms, bool follow, struct seg_error *err)
 {
-	struct seg_model *m = copy(l->model, err);
+	struct seg_model *m = seg_model_copy(l->model, err);
 	enum seg_rc rc = SEG_OK;
 
 	if (!m)
@@ -201,12 +201,15 @@ enum seg_rc seg_revise(struct seg_learner *l, int64_t now_ms, bool follow, struc
 		take_sizes(m, l->total);
 		rc = seg_name_model(l, m, err);
 	}
+	if (l->memory->next_cluster > m->next_cluster)
+		m->next_cluster = l->memory->next_cluster;
 	if (!rc)
 		rc = seg_model_finish(m, err);
 	if (rc) {
 		seg_model_put(m);
 		return rc;
 	}
+	seg_aliases_apply(l, m);
 	seg_model_put(l->model);
 	l->model = m;
 	return SEG_OK;

@@ -83,6 +83,7 @@ struct fleet {
 	struct topic sums;
 	struct folding folding, zombie;	     /* the zombie's fold: NULL, there is none */
 	struct seg_model *model;	     /* newest committed; NULL */
+	uint64_t highest_number;	     /* of a promotion or candidate that was published */
 	struct topic pending[SEG_INTERNALS]; /* of the open transaction */
 	size_t pending_cut;
 	int64_t fail_after; /* records until the transaction takes no more; -1: never */

@@ -104,7 +104,7 @@ void fold_repeat(struct fleet *f, struct folding *g)
 	f->counts.repeats++;
 }
 
-/* A version is published once, and numbers only grow. */
+/* A version is published once, and numbers only grow: by one, but for those that candidates have taken. */
 static void follow_line(struct fleet *f, struct seg_model *m)
 {
 	const struct seg_model *was = f->model;
@@ -112,7 +112,7 @@ static void follow_line(struct fleet *f, struct seg_model *m)
 	if (was) {
 		need(f, seg_model_version(m) > seg_model_version(was), "version %llu comes after version %llu",
 		     (unsigned long long)seg_model_version(m), (unsigned long long)seg_model_version(was));
-		need(f, m->promotion <= was->promotion + 1, "promotion %llu comes after promotion %llu",
+		need(f, m->promotion <= f->highest_number + 1, "promotion %llu comes after promotion %llu",
 		     (unsigned long long)m->promotion, (unsigned long long)was->promotion);
 		need(f, m->next_cluster >= was->next_cluster, "cluster ids are given again");
 		f->counts.bases += m->basis.id != was->basis.id && was->promotion > 0;
@@ -126,16 +126,23 @@ static void follow_line(struct fleet *f, struct seg_model *m)
 static void publish(struct fleet *f)
 {
 	struct seg_error err = {0};
+	uint64_t highest = f->highest_number;
 
 	for (size_t i = 0; i < f->pending[SEG_INTERNAL_MODEL].len; i++) {
 		const struct record *r = &f->pending[SEG_INTERNAL_MODEL].items[i];
 		struct seg_model *m;
 
-		if (!seg_str_is(r->key, "current"))
+		if (!r->value.ptr)
 			continue;
 		ok(f, seg_model_decode(r->value.ptr, r->value.len, &m, &err), &err, "model");
-		follow_line(f, m);
+		if (m->promotion > highest)
+			highest = m->promotion;
+		if (seg_str_is(r->key, "current"))
+			follow_line(f, m);
+		else
+			seg_model_put(m);
 	}
+	f->highest_number = highest;
 }
 
 static bool fold_learn(struct fleet *f, struct folding *g)

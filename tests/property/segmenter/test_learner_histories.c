@@ -32,7 +32,8 @@ static struct seg_learner_config config_of(struct seg_rng *rng)
 				       .refit_interval_ms = (int64_t)(1 + seg_rng_below(rng, 9)) * SEG_DAY_MS,
 				       .drift_window_ms = 7 * SEG_DAY_MS,
 				       .psi_warning = 0.1,
-				       .psi_critical = 0.25};
+				       .psi_critical = 0.25,
+				       .gate = SEG_GATE_DEFAULTS};
 
 	c.features_len = (uint32_t)seg_preset("rfm", c.features, SEG_MAX_FEATURES);
 	return c;

@@ -24,7 +24,8 @@ static struct seg_learner_config config_of(uint32_t k)
 				       .refit_interval_ms = 7 * SEG_DAY_MS,
 				       .drift_window_ms = 7 * SEG_DAY_MS,
 				       .psi_warning = 0.1,
-				       .psi_critical = 0.25};
+				       .psi_critical = 0.25,
+				       .gate = SEG_GATE_DEFAULTS};
 
 	c.features_len = (uint32_t)seg_preset("rfm", c.features, SEG_MAX_FEATURES);
 	return c;

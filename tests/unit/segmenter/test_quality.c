@@ -126,14 +126,14 @@ static void test_choose_k_finds_the_blobs(void **state)
 	(void)state;
 	for (uint32_t k = 4; k <= 7; k++) {
 		double *x = blobs(k, 1500, 0.8, k);
-		struct seg_k_choice choice = choose(x, 1500, (struct seg_k_search){2, 9, 0, true, 1, NULL});
+		struct seg_k_choice choice = choose(x, 1500, (struct seg_k_search){2, 9, 0, true, 1, NULL, NULL});
 		assert_int_equal(choice.k, k);
 		assert_true(choice.switched && choice.silhouette > 0.7 && choice.stability > 0.95);
 		/* The current k is left when the data clearly say otherwise. */
-		choice = choose(x, 1500, (struct seg_k_search){2, 9, 9, false, 1, NULL});
+		choice = choose(x, 1500, (struct seg_k_search){2, 9, 9, false, 1, NULL, NULL});
 		assert_true(choice.switched);
 		assert_int_equal(choice.k, k);
-		choice = choose(x, 1500, (struct seg_k_search){2, 9, k, false, 1, NULL});
+		choice = choose(x, 1500, (struct seg_k_search){2, 9, k, false, 1, NULL, NULL});
 		assert_false(choice.switched);
 		assert_int_equal(choice.k, k);
 		free(x);
@@ -147,9 +147,9 @@ static void test_choose_k_stays_in_a_cloud(void **state)
 
 	(void)state;
 	for (uint32_t k = 4; k <= 9; k++)
-		assert_int_equal(choose(x, 1000, (struct seg_k_search){4, 9, k, false, 1, NULL}).k, k);
+		assert_int_equal(choose(x, 1000, (struct seg_k_search){4, 9, k, false, 1, NULL, NULL}).k, k);
 	/* Out of range it cannot stay. */
-	assert_in_range(choose(x, 1000, (struct seg_k_search){4, 9, 12, false, 1, NULL}).k, 4, 9);
+	assert_in_range(choose(x, 1000, (struct seg_k_search){4, 9, 12, false, 1, NULL, NULL}).k, 4, 9);
 	free(x);
 }
 
@@ -160,19 +160,19 @@ static void test_choose_k_bounds_are_checked(void **state)
 
 	(void)state;
 	assert_int_equal(seg_choose_k(x, 4, 1, &(struct seg_k_search){.k_max = 3}, &choice, NULL), SEG_INVALID);
-	assert_int_equal(seg_choose_k(x, 4, 1, &(struct seg_k_search){4, 3, 0, true, 1, NULL}, &choice, NULL),
+	assert_int_equal(seg_choose_k(x, 4, 1, &(struct seg_k_search){4, 3, 0, true, 1, NULL, NULL}, &choice, NULL),
 			 SEG_INVALID);
 	const atomic_bool cancelled = true;
 	const struct seg_k_search search = {.k_min = 2, .k_max = 3, .anew = true, .cancelled = &cancelled};
 	assert_int_equal(seg_choose_k(x, 4, 1, &search, &choice, NULL), SEG_RETRY);
 	/* Nothing to tell apart: the least. */
-	assert_ok(seg_choose_k(x, 4, 1, &(struct seg_k_search){2, 3, 0, true, 1, NULL}, &choice, NULL));
+	assert_ok(seg_choose_k(x, 4, 1, &(struct seg_k_search){2, 3, 0, true, 1, NULL, NULL}, &choice, NULL));
 	assert_int_equal(choice.k, 2);
 }
 
 static void test_choose_k_same_seed_same_answer(void **state)
 {
-	const struct seg_k_search search = {2, 8, 0, true, 7, NULL};
+	const struct seg_k_search search = {2, 8, 0, true, 7, NULL, NULL};
 	double *x = blobs(5, 800, 4, 3);
 	struct seg_k_choice a = choose(x, 800, search), b = choose(x, 800, search);
 
