@@ -382,6 +382,28 @@ out:
 	return rc;
 }
 
+enum seg_rc seg_kmeans_refine(const double *x, size_t n, uint32_t d, const double *centroids, uint32_t k,
+			      unsigned steps, struct seg_kmeans *ret, struct seg_error *err)
+{
+	struct work w;
+	struct solution s = {0};
+
+	if (n == 0 || d == 0 || k == 0)
+		return seg_error_set(err, SEG_INVALID, "k-means needs rows, columns and k: %zu x %u, k %u", n, d, k);
+	if (!work_init(&w, x, n, d, k, 0) || !solution_init(&s, n, d, k)) {
+		work_release(&w);
+		free(s.centroids);
+		free(s.labels);
+		return seg_error_set(err, SEG_NO_MEMORY, "k-means: out of memory (%zu x %u, k %u)", n, d, k);
+	}
+	s.k = k;
+	memcpy(s.centroids, centroids, (size_t)k * d * sizeof(double));
+	lloyd(&w, &s, steps, LLOYD_TOLERANCE);
+	work_release(&w);
+	*ret = (struct seg_kmeans){.k = s.k, .inertia = s.inertia, .centroids = s.centroids, .labels = s.labels};
+	return SEG_OK;
+}
+
 void seg_kmeans_release(struct seg_kmeans *km)
 {
 	if (!km)

@@ -43,6 +43,10 @@ enum seg_rc seg_kmeans_fit(const double *x, size_t n, uint32_t d, const struct s
 			   struct seg_kmeans *ret, struct seg_error *err) SEG_MUST_CHECK;
 void seg_kmeans_release(struct seg_kmeans *km);
 
+/* Lloyd alone, from k centroids [k * d], at most `steps`, until inertia gains less than 1e-7 of itself. */
+enum seg_rc seg_kmeans_refine(const double *x, size_t n, uint32_t d, const double *centroids, uint32_t k,
+			      unsigned steps, struct seg_kmeans *ret, struct seg_error *err) SEG_MUST_CHECK;
+
 /* Nearest of k centroids for every row: labels [n] and squared distances [n] (either may be NULL), second_distance2 [n]
  * (NULL: not wanted; INFINITY if k == 1). Returns the inertia, or NAN when out of memory. */
 double seg_kmeans_assign(const double *x, size_t n, uint32_t d, const double *centroids, uint32_t k,
