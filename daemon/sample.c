@@ -156,17 +156,12 @@ bool seg_sample_due(struct seg_sample *s, struct seg_str id, uint64_t customer)
 	return true;
 }
 
-enum seg_rc seg_sample_send(struct seg_sample *s, const struct seg_profile *p, bool now, const struct seg_sink *sink,
+enum seg_rc seg_sample_send(struct seg_sample *s, const struct seg_profile *p, const struct seg_sink *sink,
 			    struct seg_buf *key, struct seg_buf *value, struct seg_error *err)
 {
 	uint64_t known = known_content(s, p->hash), hash = seg_hash_sample(p->id);
 	if (hash >= s->bound)
 		return may_linger(s, known, hash) ? seg_sample_remove(s, p->id, sink, key, err) : SEG_OK;
-	if (!now && known != SEG_SAMPLE_DUE) {
-		if (known != SEG_SAMPLE_NONE)
-			remember(s, p->hash, SEG_SAMPLE_STALE);
-		return SEG_OK;
-	}
 	seg_buf_clear(value);
 	enum seg_rc rc = seg_profile_encode(p, value, err);
 	if (rc)

@@ -20,8 +20,8 @@ struct seg_sample_slot {
 	uint64_t content;  /* XXH3-64 of the record as committed, odd; or one of SEG_SAMPLE_… */
 };
 
-/* Nothing is known; a record is to be written now; one was written, and the customer has changed since; there is none. */
-enum { SEG_SAMPLE_NONE = 0, SEG_SAMPLE_DUE = 2, SEG_SAMPLE_STALE = 4, SEG_SAMPLE_GONE = 6 };
+/* Nothing is known; a record is to be written now; there is none. */
+enum { SEG_SAMPLE_NONE = 0, SEG_SAMPLE_DUE = 2, SEG_SAMPLE_GONE = 4 };
 
 /*
  * What was written is forgotten with a restart. What is written anew then is right in any case; but a record above a bound
@@ -55,10 +55,11 @@ void seg_sample_shift(struct seg_sample *s, int64_t by_ms);
 bool seg_sample_due(struct seg_sample *s, struct seg_str id, uint64_t customer);
 
 /*
- * A customer was evaluated: writes the record if it is due, or at once (before the first fit) if `now`, and a tombstone if
- * the customer left the sample; otherwise remembers that what was written is old. key and value are scratch.
+ * A customer was evaluated: writes the record if it has changed, and a tombstone if the customer left the sample. At once,
+ * because the sums know at once, too: a refit that compares the centroids of the sums with a fit on a sample of yesterday
+ * finds gains that are not there. key and value are scratch.
  */
-enum seg_rc seg_sample_send(struct seg_sample *s, const struct seg_profile *p, bool now, const struct seg_sink *sink,
+enum seg_rc seg_sample_send(struct seg_sample *s, const struct seg_profile *p, const struct seg_sink *sink,
 			    struct seg_buf *key, struct seg_buf *value, struct seg_error *err) SEG_MUST_CHECK;
 /* Erased or expired: a tombstone if the customer can have a record. */
 enum seg_rc seg_sample_remove(struct seg_sample *s, struct seg_str id, const struct seg_sink *sink, struct seg_buf *key,

@@ -421,9 +421,7 @@ static enum seg_rc decide_entry(struct seg_shard *shard, struct seg_entry *entry
 	rc = seg_part_decide(shard->part, entry, &decision, &ev->contribution, err);
 	if (rc)
 		return rc;
-	bool fitted = shard->model && shard->model->promotion > 0;
-	return seg_sample_send(&shard->sample, seg_entry_profile(entry), !fitted, sink, &shard->key, &shard->value,
-			       err);
+	return seg_sample_send(&shard->sample, seg_entry_profile(entry), sink, &shard->key, &shard->value, err);
 }
 
 static enum seg_rc decide_all(struct seg_shard *shard, const struct seg_now *now, const struct seg_sink *sink,

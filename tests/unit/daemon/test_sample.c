@@ -69,7 +69,7 @@ static void scan(struct fixture *f, bool commits)
 	for (int i = 0; i < MANY; i++) {
 		const struct seg_profile *p = f->profiles[i];
 		if (seg_sample_due(&f->sample, p->id, p->hash))
-			assert_ok(seg_sample_send(&f->sample, p, false, &f->sink, &f->key, &f->value, NULL));
+			assert_ok(seg_sample_send(&f->sample, p, &f->sink, &f->key, &f->value, NULL));
 	}
 	if (commits)
 		seg_sample_committed(&f->sample);
