@@ -231,30 +231,46 @@ bool seg_api_ask_customers(struct seg_server *s, struct seg_customer_question *i
 	return false;
 }
 
-bool seg_api_ask_fold(struct seg_server *s, const struct seg_api_request *request, seg_fold_fn *fn, void *arg,
-		      struct seg_api_answer *a)
+/* NULL: none of ours. */
+static struct seg_worker *fold_owner(struct seg_server *s)
 {
-	(void)request;
-	for (size_t i = 0; i < s->workers_len; i++) {
+	struct seg_worker *owner = NULL;
+	for (size_t i = 0; i < s->workers_len && !owner; i++) {
 		struct seg_worker_status w;
-		struct seg_error err = {0};
 		if (!seg_worker_status(s->workers[i], &w))
 			continue;
 		free(w.lanes);
-		if (!w.fold)
-			continue;
-		enum seg_rc rc = seg_worker_ask_fold(s->workers[i], fn, arg, SEG_API_WAIT_MS, &err);
-		if (rc)
-			seg_api_failed(a, rc == SEG_SKIP ? SEG_RETRY : rc, &err);
-		return rc == SEG_OK;
+		if (w.fold)
+			owner = s->workers[i];
 	}
-	a->retry_after_s = SEG_API_AGAIN_S;
-	seg_api_refuse(
-		a, 503,
-		"This instance does not have the fold (partition 0 of %s), which alone knows sums and sample: ask "
-		"the instance whose status says fold: true.",
-		s->config->internals.model_sums);
-	return false;
+	return owner;
+}
+
+bool seg_api_has_fold(struct seg_server *s)
+{
+	return fold_owner(s) != NULL;
+}
+
+bool seg_api_ask_fold(struct seg_server *s, const struct seg_api_request *request, seg_fold_fn *fn, void *arg,
+		      struct seg_api_answer *a)
+{
+	struct seg_worker *owner = fold_owner(s);
+	struct seg_error err = {0};
+	(void)request;
+	if (!owner) {
+		a->retry_after_s = SEG_API_AGAIN_S;
+		seg_api_refuse(a, 503,
+			       "This instance does not have the fold (partition 0 of %s), which alone knows sums and "
+			       "sample: ask the instance whose status says fold: true.",
+			       s->config->internals.model_sums);
+		return false;
+	}
+	enum seg_rc rc = seg_worker_ask_fold(owner, fn, arg, SEG_API_WAIT_MS, &err);
+	if (rc)
+		seg_api_failed(a, rc == SEG_SKIP ? SEG_RETRY : rc, &err);
+	else
+		a->status = 200;
+	return rc == SEG_OK;
 }
 
 /* ---- routes ---- */
@@ -264,8 +280,10 @@ void seg_api_call(void *ctx, const struct seg_api_request *request, struct seg_a
 	static seg_api_fn *const fns[SEG_API_OPS] = {
 		[SEG_API_CUSTOMER] = seg_api_customer, [SEG_API_ERASE] = seg_api_erase,
 		[SEG_API_PREDICT] = seg_api_predict,   [SEG_API_SEGMENTS] = seg_api_segments,
-		[SEG_API_MODELS] = seg_api_models,     [SEG_API_REFIT] = seg_api_refit,
-		[SEG_API_DRIFT] = seg_api_drift,
+		[SEG_API_ALIAS] = seg_api_alias,       [SEG_API_MODELS] = seg_api_models,
+		[SEG_API_REFIT] = seg_api_refit,       [SEG_API_MODEL] = seg_api_model,
+		[SEG_API_DIFF] = seg_api_diff,	       [SEG_API_PROMOTE] = seg_api_promote,
+		[SEG_API_ROLLBACK] = seg_api_rollback, [SEG_API_DRIFT] = seg_api_drift,
 	};
 	if (fns[request->op])
 		fns[request->op](ctx, request, answer);

@@ -37,6 +37,12 @@ bool seg_api_ask_customers(struct seg_server *s, struct seg_customer_question *i
 bool seg_api_ask_fold(struct seg_server *s, const struct seg_api_request *request, seg_fold_fn *fn, void *arg,
 		      struct seg_api_answer *a);
 
+bool seg_api_has_fold(struct seg_server *s);
+
+/* A promotion's number, or that of a whole model version. False, NULL: refused. The model is counted for the caller. */
+bool seg_api_parse_version(struct seg_str text, uint64_t *ret, struct seg_api_answer *a);
+struct seg_model *seg_api_find_version(struct seg_server *s, struct seg_str text, struct seg_api_answer *a);
+
 /* api_explain.c: where fixed-point values lie in the model, and why. `own` [m->d] are the features in their own units (NAN:
  * missing). Adds to o: cluster, segment_id, name, distance, margin, distances, drivers, why, would_move. `held` 0: nobody's. */
 struct seg_api_place {
@@ -52,7 +58,7 @@ void seg_api_place_json(const struct seg_api_place *p, json_t *o);
 /* Centroid of an active cluster in the features' own units. */
 void seg_api_centroid(const struct seg_model *m, uint32_t index, double *ret);
 
-seg_api_fn seg_api_customer, seg_api_erase, seg_api_predict, seg_api_segments, seg_api_models, seg_api_drift,
-	seg_api_refit;
+seg_api_fn seg_api_customer, seg_api_erase, seg_api_predict, seg_api_segments, seg_api_alias, seg_api_models,
+	seg_api_refit, seg_api_model, seg_api_diff, seg_api_promote, seg_api_rollback, seg_api_drift;
 
 #endif

@@ -1,4 +1,4 @@
-/* Segments, versions of the model, drift; and the commands that the fold takes. */
+/* Segments, versions of the model, drift: what is told of them. */
 #include "daemon/api_internal.h"
 
 #include <inttypes.h>
@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/fold.h"
 #include "segmenter/catalogue.h"
 #include "segmenter/naming.h"
 
@@ -96,16 +95,53 @@ void seg_api_segments(struct seg_server *s, const struct seg_api_request *reques
 
 static json_t *version_json(const struct seg_model *m, uint64_t number, uint64_t current)
 {
+	bool candidate = m->state == SEG_MODEL_CANDIDATE;
 	json_t *o = json_object();
 	json_object_set_new(o, "version", json_integer((json_int_t)number));
 	json_object_set_new(o, "model_version", seg_api_id64(seg_model_version(m)));
 	json_object_set_new(o, "current", json_boolean(number == current));
+	json_object_set_new(o, "state", json_string(candidate ? "candidate" : number == current ? "current" : "kept"));
+	json_object_set_new(o, "reason", m->reason[0] ? json_string(m->reason) : json_null());
+	json_object_set_new(o, "base", m->base ? json_integer((json_int_t)m->base) : json_null());
+	json_object_set_new(o, "restored_from",
+			    m->restored_from ? json_integer((json_int_t)m->restored_from) : json_null());
 	json_object_set_new(o, "time_ms", seg_api_time(m->time_ms));
-	json_object_set_new(o, "promoted_ms", seg_api_time(m->promoted_ms));
+	json_object_set_new(o, "promoted_ms", candidate ? json_null() : seg_api_time(m->promoted_ms));
 	json_object_set_new(o, "k", json_integer(m->k));
-	json_object_set_new(o, "features", json_integer(m->d));
 	json_object_set_new(o, "inertia_per_customer", seg_api_number(m->inertia_per_customer));
 	return o;
+}
+
+static json_t *features_json(const struct seg_model *m)
+{
+	json_t *list = json_array();
+	for (uint32_t j = 0; j < m->d; j++) {
+		const struct seg_feature_config *f = &m->basis.features[j].config;
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:o}", "name", f->name, "transform",
+					seg_transform_name(f->transform), "mean", seg_api_number(m->scale[j].mean),
+					"scale", seg_api_number(m->scale[j].scale), "weight",
+					seg_api_number(m->scale[j].weight), "impute", seg_impute_name(f->impute),
+					"imputed", seg_api_number(m->scale[j].imputed)));
+	}
+	return list;
+}
+
+/* Versions stay as they were stored; the current one is the newest revision of its promotion. */
+void seg_api_model(struct seg_server *s, const struct seg_api_request *request, struct seg_api_answer *answer)
+{
+	struct seg_model *m = seg_api_find_version(s, request->param, answer);
+	if (!m)
+		return;
+	struct seg_model *now = seg_model_feed_get(s->inst->feed);
+	bool is_current = now && now->promotion == m->promotion && m->state != SEG_MODEL_CANDIDATE;
+	json_t *o = version_json(m, m->promotion, is_current ? m->promotion : 0);
+	json_object_set_new(o, "fit", m->fit ? json_deep_copy(m->fit) : json_null());
+	json_object_set_new(o, "features", features_json(m));
+	json_object_set_new(o, "segments", segments_json(is_current ? now : m));
+	seg_api_send(answer, 200, o);
+	seg_model_put(now);
+	seg_model_put(m);
 }
 
 void seg_api_models(struct seg_server *s, const struct seg_api_request *request, struct seg_api_answer *answer)
@@ -151,20 +187,4 @@ void seg_api_drift(struct seg_server *s, const struct seg_api_request *request, 
 			       "instance whose status says fold: true.");
 	}
 	json_decref(list);
-}
-
-/* ---- commands ---- */
-
-static enum seg_rc request_refit(struct seg_fold *fold, void *arg, struct seg_error *err)
-{
-	(void)arg;
-	(void)err;
-	seg_fold_request_refit(fold);
-	return SEG_OK;
-}
-
-void seg_api_refit(struct seg_server *s, const struct seg_api_request *request, struct seg_api_answer *answer)
-{
-	if (seg_api_ask_fold(s, request, request_refit, NULL, answer))
-		seg_api_send(answer, 202, json_pack("{s:s}", "accepted", "refit"));
 }

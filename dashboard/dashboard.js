@@ -1,7 +1,7 @@
-// Asks for /api/v1/status once a second and shows it. Only textContent is ever set: what the daemon tells is text.
+// Asks for /api/v1/status once a second, for segments and versions now and then, and shows them. Only textContent is ever set: what the daemon tells is text.
 "use strict";
 
-const POLL_MS = 1000, HIDDEN_POLL_MS = 5000, TIMEOUT_MS = 4000, HISTORY = 60, LATEST = 14, DRIFT = 6;
+const POLL_MS = 1000, HIDDEN_POLL_MS = 5000, TIMEOUT_MS = 4000, DETAILS_MS = 5000, HISTORY = 60, LATEST = 14, DRIFT = 6, VERSIONS = 6, MOVES = 8;
 const REVISIONS = 2 ** 32; // model_version = promotion * 2^32 + revision
 // The usual reading of the index. Whether a shift is an alert depends on more: that is the daemon's to say.
 const PSI_MODERATE = 0.1, PSI_LARGE = 0.25;
@@ -17,6 +17,9 @@ const rates = [];
 const recoveries = new Map(); // partition and phase: the most that was left, for a bar
 let last = null; // the status before, for events per second
 let answeredAt = 0;
+let details = new Map(); // segment_id: what the catalogue says of it
+let detailsAt = 0, detailsOf = -1; // when the catalogue was asked for, and under which model version
+let candidate = 0; // version that waits for a person; 0: none
 
 const number = (value) => typeof value === "number" && value >= 0 ? whole.format(value) : "–";
 const plural = (count, one) => `${number(count)} ${one}${count === 1 ? "" : "s"}`;
@@ -72,20 +75,34 @@ function fillCell(row, j, cell) {
 	}
 	element.className = cell.kind || "";
 	setText(element.firstChild, cell.text);
+	fillNote(element, cell.note || "");
 	if (cell.bar === undefined) {
-		if (element.childNodes.length > 1)
-			element.lastChild.remove();
+		element.querySelector(".track")?.remove();
 		return;
 	}
-	if (element.childNodes.length === 1) {
+	if (!element.querySelector(".track")) {
 		const track = document.createElement("span");
 		track.className = "track";
 		track.append(document.createElement("span"));
 		element.append(track);
 	}
-	const fill = element.lastChild.firstChild;
+	const fill = element.querySelector(".track").firstChild;
 	fill.className = `fill c${cell.colour || 0}`;
 	fill.style.width = `${Math.max(0, Math.min(1, cell.bar || 0)) * 100}%`;
+}
+
+// A line of small print below the cell's text.
+function fillNote(element, text) {
+	let note = element.querySelector(".note");
+	if (!note && text) {
+		note = document.createElement("small");
+		note.className = "note";
+		element.firstChild.after(note);
+	}
+	if (note && !text)
+		note.remove();
+	else if (note)
+		setText(note, text);
 }
 
 // {reason: count} as rows, the largest first.
@@ -102,6 +119,13 @@ function sum(counts) {
 	return Object.values(counts || {}).reduce((a, b) => a + b, 0);
 }
 
+// The catalogue's description of a segment, and the name that its alias stands for.
+function segmentNote(segment) {
+	const more = details.get(segment.segment_id) || {};
+	const named = more.alias && more.name && more.name !== segment.name ? `named ${more.name}. ` : "";
+	return (named + (more.description || "")).trim();
+}
+
 function showSegments(status) {
 	const segments = [...(status.segments || [])].sort((a, b) => b.customers - a.customers);
 	const most = segments.length ? segments[0].share : 0;
@@ -109,7 +133,7 @@ function showSegments(status) {
 		// A segment keeps its colour while others come and go: it is its id's, not its place's.
 		const colour = parseInt(String(segment.segment_id).replace(/\D/g, "") || "0", 10) % 8;
 		return [
-			{text: segment.name || segment.segment_id, bar: most > 0 ? segment.share / most : 0, colour},
+			{text: segment.name || segment.segment_id, note: segmentNote(segment), bar: most > 0 ? segment.share / most : 0, colour},
 			{text: number(segment.customers), kind: "num"},
 			{text: percent.format(segment.share), kind: "num"},
 		];
@@ -282,29 +306,109 @@ function showUnreachable(why) {
 		" This page asks again by itself.");
 }
 
-async function ask() {
+async function ask(path, options) {
 	const stop = new AbortController();
 	const timer = setTimeout(() => stop.abort(), TIMEOUT_MS);
 	try {
-		const answer = await fetch("/api/v1/status", {signal: stop.signal, cache: "no-store"});
-		if (!answer.ok)
+		const answer = await fetch(path, {signal: stop.signal, cache: "no-store", ...options});
+		if (!answer.ok && path === "/api/v1/status")
 			throw new Error(`HTTP ${answer.status}`);
-		return await answer.json();
+		const told = await answer.json();
+		if (!answer.ok)
+			throw new Error(told.detail || `HTTP ${answer.status}`);
+		return told;
 	} finally {
 		clearTimeout(timer);
 	}
 }
 
+// ---- versions ----
+
+function showCandidate(one) {
+	const changed = candidate !== (one ? one.version : 0);
+	candidate = one ? one.version : 0;
+	$("candidate").hidden = !one;
+	if (!one || !changed)
+		return;
+	fillTable("moves", []);
+	setText($("candidate-said"), "");
+	setText($("candidate-text"), `Version ${one.version} waits for a person: ${plural(one.k, "segment")}` +
+		(one.reason ? `, fitted for ${words(one.reason)}` : "") + (one.base ? `, against version ${one.base}.` : "."));
+}
+
+function showModels(told) {
+	const versions = [...(told.versions || [])].sort((a, b) => b.version - a.version);
+	$("models-card").hidden = versions.length === 0;
+	setText($("models-note"), versions.length > VERSIONS ? `the newest ${VERSIONS} of ${versions.length}` : "");
+	showCandidate(versions.find((one) => one.state === "candidate"));
+	fillTable("models", versions.slice(0, VERSIONS).map((one) => [
+		{text: String(one.version), kind: "num"},
+		{text: one.state + (one.restored_from ? `, as ${one.restored_from}` : ""),
+			kind: one.state === "current" ? "level-good" : one.state === "candidate" ? "level-wait" : ""},
+		{text: streamTime(one.promoted_ms).join(" ").trim()},
+		{text: one.reason ? words(one.reason) : "–"},
+		{text: number(one.k), kind: "num"},
+	]));
+}
+
+// Quietly: what is missing here is missing, the status tells whether segmentd answers.
+async function askDetails(version) {
+	if (Date.now() - detailsAt < DETAILS_MS && version === detailsOf)
+		return;
+	detailsAt = Date.now();
+	detailsOf = version;
+	try {
+		const [segments, models] = await Promise.all([ask("/api/v1/segments"), ask("/api/v1/models")]);
+		details = new Map((segments.segments || []).map((one) => [one.segment_id, one]));
+		showModels(models);
+	} catch {
+		detailsOf = -1;
+	}
+}
+
+async function say(what) {
+	setText($("candidate-said"), "…");
+	try {
+		setText($("candidate-said"), await what());
+	} catch (error) {
+		setText($("candidate-said"), `Not done: ${error.message}`);
+	}
+}
+
+async function compare() {
+	const told = await ask(`/api/v1/models/${candidate}/diff`);
+	const name = (id) => (details.get(id) || {}).alias || (details.get(id) || {}).name || id || "none";
+	const newName = (id) => ((told.segments || []).find((one) => one.segment_id === id) || {}).name || name(id);
+	const moves = (told.matrix || []).filter((row) => row.from !== row.to).sort((a, b) => b.customers - a.customers);
+	fillTable("moves", moves.slice(0, MOVES).map((row) => [
+		{text: name(row.from)}, {text: newName(row.to)}, {text: number(row.customers), kind: "num"}]));
+	return `${number(told.moved)} of ${number(told.sample)} sampled customers would move.`;
+}
+
+// The token stays in its field: nothing keeps it, and it goes with this one request.
+async function promote() {
+	await ask(`/api/v1/models/${candidate}/promote`,
+		{method: "POST", headers: {Authorization: `Bearer ${$("token").value}`}});
+	$("token").value = "";
+	detailsOf = -1;
+	return "Accepted: it becomes the model with the next commit.";
+}
+
+$("compare").addEventListener("click", () => say(compare));
+$("promote").addEventListener("click", () => say(promote));
+$("moves").hidden = true;
+
 async function poll() {
 	let status = null;
 	try {
-		status = await ask();
+		status = await ask("/api/v1/status");
 	} catch (error) {
 		showUnreachable(error.name === "AbortError" ? "no answer in time" :
 			error.name === "TypeError" ? "no connection" : error.message);
 	}
 	if (status) {
 		try {
+			await askDetails(status.model_version);
 			show(status);
 		} catch (error) {
 			notice(`This page has a fault: ${error.message}. The figures are at /api/v1/status.`);

@@ -49,6 +49,19 @@ STATUS = {
 }
 
 
+SEGMENTS = {"segments": [
+    {"segment_id": "s4", "name": "lapsing high-value", "alias": None, "description": "Bought much, last 201 days ago."},
+    {"segment_id": "s2", "name": "champions of old", "alias": "loyal, frequent", "description": "Buys every 9 days."}]}
+VERSIONS = [
+    {"version": 1, "state": "kept", "promoted_ms": 1322000000000, "reason": "first", "k": 5, "restored_from": None, "base": None},
+    {"version": 2, "state": "kept", "promoted_ms": 1322500000000, "reason": "growth", "k": 6, "restored_from": None, "base": 1},
+    {"version": 3, "state": "current", "promoted_ms": 1323000000000, "reason": "rollback", "k": 5, "restored_from": 1, "base": None},
+    {"version": 4, "state": "candidate", "promoted_ms": None, "reason": "schedule", "k": 6, "restored_from": None, "base": 3}]
+DIFF = {"moved": 61, "sample": 900, "segments": [{"segment_id": "s21", "name": "night owls"}], "matrix": [
+    {"from": "s4", "to": "s4", "customers": 839}, {"from": "s2", "to": "s21", "customers": 40},
+    {"from": "s4", "to": "s2", "customers": 21}]}
+
+
 class Daemon:
     def __init__(self):
         self.process = subprocess.Popen([PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -138,6 +151,51 @@ class Dashboard(unittest.TestCase):
             self.assertEqual(page.run(text(selector)), wanted, selector)
         self.assertTrue(page.run("document.getElementById('notice').hidden"))
         self.assertEqual(page.complaints(), [])
+
+    def catalogue(self):
+        self.daemon.say("segments " + json.dumps(SEGMENTS))
+        self.daemon.say("models " + json.dumps({"version": 3, "versions": VERSIONS}))
+        self.daemon.say("diff " + json.dumps(DIFF))
+
+    def test_segments_are_described(self):
+        self.catalogue()
+        page = self.shown()
+        page.wait("document.querySelectorAll('#segments .note').length === 2")
+        self.assertEqual(page.run("[...document.querySelectorAll('#segments .note')].map(note => note.textContent)"),
+                         ["Bought much, last 201 days ago.", "named champions of old. Buys every 9 days."])
+        self.assertEqual(page.complaints(), [])
+
+    def test_versions_are_listed(self):
+        self.catalogue()
+        page = self.shown()
+        page.wait(rows("models") + ".length === 4")
+        self.assertEqual(page.run(rows("models")), [
+            ["4", "candidate", "–", "schedule", "6"], ["3", "current, as 1", "2011-12-04 12:00 UTC", "rollback", "5"],
+            ["2", "kept", "2011-11-28 17:06 UTC", "growth", "6"], ["1", "kept", "2011-11-22 22:13 UTC", "first", "5"]])
+        self.assertEqual(page.run(text("#candidate-text")),
+                         "Version 4 waits for a person: 6 segments, fitted for schedule, against version 3.")
+        self.assertEqual(page.complaints(), [])
+
+    def test_candidate_is_compared_and_promoted(self):
+        self.catalogue()
+        after = [{**one, "state": {3: "kept", 4: "current"}.get(one["version"], one["state"])} for one in VERSIONS]
+        self.daemon.say("promoted " + json.dumps({"version": 4, "versions": after}))
+        page = self.shown()
+        page.wait("!document.getElementById('candidate').hidden")
+        page.run("document.getElementById('compare').click()")
+        page.wait(rows("moves") + ".length === 2")
+        self.assertEqual(page.run(rows("moves")), [["loyal, frequent", "night owls", "40"],
+                                                   ["lapsing high-value", "loyal, frequent", "21"]])
+        self.assertEqual(page.run(text("#candidate-said")), "61 of 900 sampled customers would move.")
+        self.shoot(page, "candidate")
+        page.run("document.getElementById('token').value = 'wrong'")
+        page.run("document.getElementById('promote').click()")
+        page.wait(text("#candidate-said") + ".includes('http.token')")
+        page.run("document.getElementById('token').value = 'secret'")
+        page.run("document.getElementById('promote').click()")
+        page.wait(rows("models") + "[0][1] === 'current'")
+        self.assertTrue(page.run("document.getElementById('candidate').hidden"))
+        self.assertEqual(page.run("document.getElementById('token').value"), "")
 
     def test_everything_comes_from_the_daemon(self):
         page = self.shown()
@@ -232,6 +290,7 @@ class Dashboard(unittest.TestCase):
         self.assertIn("Worker 1 has failed: store p3: No space left on device", page.run(text("#notice")))
 
     def test_names_are_text(self):
+        self.catalogue()
         evil = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
         segments = [{"segment_id": "s1", "name": evil, "customers": 1, "share": 1}]
         self.daemon.tell(segments=segments, latest_changes=[evil], dead_letters={evil: 1}, instance=evil)
@@ -242,6 +301,7 @@ class Dashboard(unittest.TestCase):
         self.assertEqual(page.complaints(), [])
 
     def test_fits_every_width(self):
+        self.catalogue()
         for width in (320, 360, 768, 1024, 1280, 1920):
             for dark in (False, True):
                 page = self.shown(width=width, dark=dark)
@@ -256,6 +316,7 @@ class Dashboard(unittest.TestCase):
                 self.assertEqual(page.complaints(), [])
 
     def test_contrast_and_structure(self):
+        self.catalogue()
         for dark in (False, True):
             page = self.shown(dark=dark)
             low = page.run(CONTRAST)
