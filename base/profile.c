@@ -326,7 +326,13 @@ bool seg_decision_equal(const struct seg_decision *a, const struct seg_decision 
 	if (!a->alive)
 		return true;
 	return a->birth_source == b->birth_source && a->birth_offset == b->birth_offset &&
-	       a->change_number == b->change_number && a->cluster == b->cluster && a->since_ms == b->since_ms;
+	       a->change_number == b->change_number && a->cluster == b->cluster && a->since_ms == b->since_ms &&
+	       a->previous == b->previous && a->advantage == b->advantage && seg_held_rules_equal(&a->rules, &b->rules);
+}
+
+bool seg_held_rules_equal(const struct seg_held_rules *a, const struct seg_held_rules *b)
+{
+	return a->len == b->len && memcmp(a->names, b->names, a->len) == 0;
 }
 
 bool seg_contribution_equal(const struct seg_contribution *a, const struct seg_contribution *b)

@@ -99,6 +99,16 @@ struct seg_window { /* dedup window of one source: the N largest (time, hash), a
 	struct seg_seen *items;
 };
 
+/*
+ * Rule segments held: their names, ascending, each ended by a NUL. All rules of a configuration fit, so that a decision is
+ * one block of memory; by name, so that a rule may move within the configuration or go from it.
+ */
+enum { SEG_RULES_MAX = 64, SEG_RULE_NAME_MAX = 40, SEG_RULE_NAMES_BYTES = 254 };
+struct seg_held_rules {
+	uint16_t len; /* bytes of names in use */
+	char names[SEG_RULE_NAMES_BYTES];
+};
+
 struct seg_decision {
 	bool alive; /* has a birth; false: erased or expired, only `stay_out` means something */
 	bool has_stay_out;
@@ -107,6 +117,9 @@ struct seg_decision {
 	uint64_t change_number;	       /* this customer's changes so far */
 	uint64_t cluster;	       /* held segment, 0: none */
 	int64_t since_ms;	       /* stream time of the last move; SEG_NO_TIME */
+	uint64_t previous;	       /* segment held before this one, 0: none */
+	uint8_t advantage; /* of the last move: 1 + hundredths of 1 - d_new / d_held, at most 101; 0: unknown */
+	struct seg_held_rules rules;
 	int64_t stay_out[SEG_SOURCES]; /* erasure: the partition's positions - 1; what lies at or below stays out */
 };
 
@@ -149,6 +162,7 @@ void seg_profile_clear(struct seg_profile *p);
 void seg_profile_clear_aggregates(struct seg_profile *p);
 
 bool seg_decision_equal(const struct seg_decision *a, const struct seg_decision *b);
+bool seg_held_rules_equal(const struct seg_held_rules *a, const struct seg_held_rules *b);
 bool seg_contribution_equal(const struct seg_contribution *a, const struct seg_contribution *b);
 
 /* Deep copies; on failure (out of memory) `to` is unchanged and false comes back. */

@@ -129,6 +129,18 @@ struct seg_model *seg_learner_candidate(const struct seg_learner *l); /* borrowe
 enum seg_rc seg_learner_diff(const struct seg_learner *l, const struct seg_model *from, const struct seg_model *to,
 			     int64_t now_ms, struct seg_buf *out, struct seg_error *err) SEG_MUST_CHECK;
 
+/*
+ * The segments held against labels, on the sample (each customer as last told by their partition), as JSON: {labels,
+ * model_version, compared, missing, unassigned, adjusted_rand, purity, matrix: [{label, segment_id, name, customers, of_label,
+ * of_segment}]}. labels: "rules", or attr:NAME. compared: customers with a segment and a label; adjusted_rand: Hubert & Arabie
+ * 1985; purity: share of customers who have the label that is most frequent in their segment (Manning et al. 2008, 16.3).
+ * of_label and of_segment: the cell's share of its row, and of the segment. With rules a row is a rule, rows overlap, and
+ * the label of index and purity is the set of all rules a customer is in. At most 256 labels, what is more is "(other)".
+ * SEG_INVALID: no such kind of labels. SEG_NOT_FOUND: nothing to compare. SEG_LIMIT: it does not fit `out`.
+ */
+enum seg_rc seg_learner_validate(const struct seg_learner *l, const char *labels, struct seg_buf *out,
+				 struct seg_error *err) SEG_MUST_CHECK;
+
 /* The last attempt to fit, promoted or not; false: none yet. For logs and metrics. */
 struct seg_refit_record {
 	uint64_t number; /* attempts so far, this one included */

@@ -118,14 +118,49 @@ enum seg_rc seg_record_section_end(const struct seg_record *r, const char *why, 
 	return SEG_OK;
 }
 
-enum { DECISION_ALIVE = 1, DECISION_STAY_OUT = 2, DECISION_SINCE = 4, DECISION_SOURCE_SHIFT = 3, DECISION_FLAGS = 32 };
+enum {
+	DECISION_ALIVE = 1,
+	DECISION_STAY_OUT = 2,
+	DECISION_SINCE = 4,
+	DECISION_SOURCE_SHIFT = 3,
+	DECISION_SOURCE_MASK = 3,
+	DECISION_PREVIOUS = 32,
+	DECISION_RULES = 64,
+	DECISION_FLAGS = 128,
+	ADVANTAGE_MAX = 101
+};
 
-void seg_decision_write(struct seg_buf *b, const struct seg_decision *d, int64_t base)
+static bool knows_more(const struct seg_decision *d)
+{
+	return d->alive && (d->previous != 0 || d->advantage != 0 || d->rules.len > 0);
+}
+
+/* Names of [a-z0-9_-], ascending, each with its NUL. */
+static bool are_rules(const struct seg_held_rules *rules)
+{
+	const char *before = "";
+	if (rules->len > SEG_RULE_NAMES_BYTES || (rules->len > 0 && rules->names[rules->len - 1] != '\0'))
+		return false;
+	for (size_t at = 0; at < rules->len;) {
+		const char *name = rules->names + at;
+		size_t len = strlen(name);
+		if (len == 0 || len > SEG_RULE_NAME_MAX || strcmp(before, name) >= 0 ||
+		    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != len)
+			return false;
+		before = name;
+		at += len + 1;
+	}
+	return true;
+}
+
+void seg_decision_write(struct seg_buf *b, const struct seg_decision *d, int64_t base, bool more)
 {
 	unsigned flags = d->has_stay_out ? DECISION_STAY_OUT : 0;
 	if (d->alive) {
 		flags |= DECISION_ALIVE | (d->since_ms != SEG_NO_TIME ? DECISION_SINCE : 0);
 		flags |= (unsigned)d->birth_source << DECISION_SOURCE_SHIFT;
+		flags |= more && (d->previous || d->advantage) ? DECISION_PREVIOUS : 0;
+		flags |= more && d->rules.len > 0 ? DECISION_RULES : 0;
 	}
 	seg_buf_u8(b, (uint8_t)flags);
 	if (d->alive) {
@@ -135,19 +170,53 @@ void seg_decision_write(struct seg_buf *b, const struct seg_decision *d, int64_t
 		if (d->since_ms != SEG_NO_TIME)
 			seg_put_time(b, base, d->since_ms);
 	}
+	if (flags & DECISION_PREVIOUS) {
+		seg_buf_varint(b, d->previous);
+		seg_buf_u8(b, d->advantage);
+	}
+	if (flags & DECISION_RULES) {
+		seg_buf_varint(b, d->rules.len);
+		seg_buf_append(b, d->rules.names, d->rules.len);
+	}
 	for (int s = 0; d->has_stay_out && s < SEG_SOURCES; s++)
 		seg_buf_zigzag(b, d->stay_out[s]);
 }
 
-const char *seg_decision_read(struct seg_view *v, struct seg_decision *ret, int64_t base)
+/* Rules held; NULL, or what is wrong. */
+static const char *read_rules(struct seg_view *v, struct seg_held_rules *ret)
+{
+	uint64_t len = seg_view_varint(v);
+	if (v->failed || len == 0 || len > SEG_RULE_NAMES_BYTES)
+		return "rules of no or too many bytes";
+	const void *names = seg_view_raw(v, len);
+	if (!names)
+		return "cut short";
+	memcpy(ret->names, names, len);
+	ret->len = (uint16_t)len;
+	return are_rules(ret) ? NULL : "names of rules that cannot be";
+}
+
+static const char *read_more(struct seg_view *v, unsigned flags, struct seg_decision *d)
+{
+	if (flags & DECISION_PREVIOUS) {
+		d->previous = seg_view_varint(v);
+		d->advantage = seg_view_u8(v);
+		if (d->advantage > ADVANTAGE_MAX || (d->previous == 0 && d->advantage == 0))
+			return "an advantage that cannot be";
+	}
+	return flags & DECISION_RULES ? read_rules(v, &d->rules) : NULL;
+}
+
+const char *seg_decision_read(struct seg_view *v, struct seg_decision *ret, int64_t base, bool more)
 {
 	struct seg_decision d = {.birth_offset = -1, .since_ms = SEG_NO_TIME};
 	unsigned flags = seg_view_u8(v);
-	if (flags >= DECISION_FLAGS || (!(flags & DECISION_ALIVE) && flags & ~(unsigned)DECISION_STAY_OUT))
+	if (flags >= (more ? DECISION_FLAGS : DECISION_PREVIOUS) ||
+	    (!(flags & DECISION_ALIVE) && flags & ~(unsigned)DECISION_STAY_OUT))
 		return "unknown flags of a decision";
 	d.alive = flags & DECISION_ALIVE;
 	d.has_stay_out = flags & DECISION_STAY_OUT;
-	d.birth_source = (enum seg_source)(flags >> DECISION_SOURCE_SHIFT);
+	d.birth_source = (enum seg_source)(flags >> DECISION_SOURCE_SHIFT & DECISION_SOURCE_MASK);
 	if (d.alive) {
 		d.birth_offset = seg_view_zigzag(v);
 		d.change_number = seg_view_varint(v);
@@ -155,22 +224,27 @@ const char *seg_decision_read(struct seg_view *v, struct seg_decision *ret, int6
 		if (flags & DECISION_SINCE)
 			d.since_ms = seg_get_time(v, base);
 	}
+	const char *why = read_more(v, flags, &d);
+	if (why)
+		return why;
 	for (int s = 0; s < SEG_SOURCES; s++)
 		d.stay_out[s] = d.has_stay_out ? seg_view_zigzag(v) : -1;
 	*ret = d;
 	return NULL;
 }
 
-enum { TAG_DECISION_BODY = 1, DECISION_BYTES_MAX = 256 };
+enum { TAG_DECISION_BODY = 1, DECISION_BYTES_MAX = 768 };
 
 enum seg_rc seg_decision_encode(const struct seg_decision *d, struct seg_buf *buf, struct seg_error *err)
 {
 	struct seg_frame f;
-	seg_frame_begin(&f, buf, "decision", SEG_DECISION_VERSION);
+	seg_frame_begin(&f, buf, "decision", knows_more(d) ? SEG_DECISION_VERSION : 1);
 	if (d->alive && (unsigned)d->birth_source >= SEG_SOURCES)
 		f.invalid = "unknown source of the birth";
+	if (d->alive && (d->advantage > ADVANTAGE_MAX || !are_rules(&d->rules)))
+		f.invalid = "rules or an advantage that cannot be";
 	seg_section_begin(&f, TAG_DECISION_BODY);
-	seg_decision_write(buf, d, 0);
+	seg_decision_write(buf, d, 0, true);
 	seg_section_end(&f);
 	return seg_frame_end(&f, DECISION_BYTES_MAX, err);
 }
@@ -184,7 +258,7 @@ enum seg_rc seg_decision_decode(const void *data, size_t len, struct seg_decisio
 	if (rc)
 		return rc;
 	while (!(rc = seg_record_next(&r, TAG_DECISION_BODY, err))) {
-		const char *why = seg_decision_read(&r.body, &d, 0);
+		const char *why = seg_decision_read(&r.body, &d, 0, r.version > 1);
 		rc = seg_record_section_end(&r, why, err);
 		if (rc)
 			return rc;

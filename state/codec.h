@@ -20,7 +20,7 @@
 
 enum {
 	SEG_PROFILE_VERSION = 2, /* 1: attributes each with the time and event of its own, see codec_write.c */
-	SEG_DECISION_VERSION = 1,
+	SEG_DECISION_VERSION = 2, /* 1: without the segment before and rules; still written where there are none */
 	SEG_PROFILE_BYTES_MAX = 256 * 1024,
 	SEG_CUSTOMER_ID_BYTES = 1024, /* longer ids are refused by codec and store */
 	SEG_CONTRIBUTION_MAX = 1024   /* values of a contribution */

@@ -67,9 +67,11 @@ static inline int64_t seg_get_time(struct seg_view *v, int64_t base)
 	return (int64_t)((uint64_t)base - (uint64_t)seg_get_zigzag(v));
 }
 
-/* A decision's body, the same in a profile (base: last event) and in a record of its own (base: 0). */
-void seg_decision_write(struct seg_buf *b, const struct seg_decision *d, int64_t base);
-const char *seg_decision_read(struct seg_view *v, struct seg_decision *ret, int64_t base); /* NULL, or what is wrong */
+/* A decision's body, the same in a profile (base: last event) and in a record of its own (base: 0). more: with the segment
+ * before and the rules held, as profiles have it from version 3 on, records from version 2. */
+void seg_decision_write(struct seg_buf *b, const struct seg_decision *d, int64_t base, bool more);
+const char *seg_decision_read(struct seg_view *v, struct seg_decision *ret, int64_t base,
+			      bool more); /* NULL, or what is wrong */
 
 /* Sections of a profile. The numbers are part of the stored format. */
 enum seg_profile_tag {

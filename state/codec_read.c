@@ -475,7 +475,7 @@ static void read_section(struct reader *r, enum seg_profile_tag tag)
 		read_windows(r);
 		return;
 	case SEG_TAG_DECISION: {
-		const char *why = seg_decision_read(r->v, &r->p->decision, r->base);
+		const char *why = seg_decision_read(r->v, &r->p->decision, r->base, r->version > 2);
 		if (why)
 			wrong(r, why);
 		return;

@@ -396,7 +396,7 @@ static void write_decision(struct writer *w, const struct seg_decision *d)
 	if (d->alive && (unsigned)d->birth_source >= SEG_SOURCES)
 		refuse(w, "unknown source of the birth");
 	seg_section_begin(&w->frame, SEG_TAG_DECISION);
-	seg_decision_write(w->buf, d, w->base);
+	seg_decision_write(w->buf, d, w->base, w->version > 2);
 	seg_section_end(&w->frame);
 }
 
