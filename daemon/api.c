@@ -251,17 +251,33 @@ bool seg_api_has_fold(struct seg_server *s)
 	return fold_owner(s) != NULL;
 }
 
+bool seg_api_elsewhere(struct seg_server *s, const struct seg_api_request *request, int32_t partition,
+		       struct seg_api_answer *a)
+{
+	char url[SEG_PLACE_URL];
+	if (!seg_model_feed_place(s->inst->feed, partition, url) || strcmp(url, s->config->http.advertise) == 0)
+		return false;
+	size_t len = strlen(url);
+	while (len > 0 && url[len - 1] == '/')
+		len--;
+	snprintf(a->location, sizeof(a->location), "%.*s%s", (int)len, url, request->target);
+	seg_api_refuse(a, 307, "Another instance has it: %s", url);
+	return true;
+}
+
 bool seg_api_ask_fold(struct seg_server *s, const struct seg_api_request *request, seg_fold_fn *fn, void *arg,
 		      struct seg_api_answer *a)
 {
 	struct seg_worker *owner = fold_owner(s);
 	struct seg_error err = {0};
-	(void)request;
 	if (!owner) {
+		if (seg_api_elsewhere(s, request, SEG_PLACE_FOLD, a))
+			return false;
 		a->retry_after_s = SEG_API_AGAIN_S;
 		seg_api_refuse(a, 503,
 			       "This instance does not have the fold (partition 0 of %s), which alone knows sums and "
-			       "sample: ask the instance whose status says fold: true.",
+			       "sample, and who has it has told no http.advertise: ask the instance whose status says "
+			       "fold: true.",
 			       s->config->internals.model_sums);
 		return false;
 	}

@@ -14,17 +14,21 @@
 /* ---- what a customer question came to ---- */
 
 /* Where the customer is known, for who asked the wrong instance. */
-static void refuse_other(struct seg_server *s, const struct seg_customer_question *q, struct seg_api_answer *a)
+static void refuse_other(struct seg_server *s, const struct seg_api_request *request,
+			 const struct seg_customer_question *q, struct seg_api_answer *a)
 {
+	if (seg_api_elsewhere(s, request, q->partition, a))
+		return;
 	a->retry_after_s = SEG_API_AGAIN_S;
 	seg_api_refuse(a, 503,
 		       "Partition %" PRId32
 		       ", where this customer belongs, is not held by this instance (%s) just now; "
-		       "ask the others, whose status lists their partitions.",
+		       "who has it has told no http.advertise. Ask the others: their status lists their partitions.",
 		       q->partition, s->config->instance);
 }
 
-static void refuse_customer(struct seg_server *s, const struct seg_customer_question *q, struct seg_api_answer *a)
+static void refuse_customer(struct seg_server *s, const struct seg_api_request *request,
+			    const struct seg_customer_question *q, struct seg_api_answer *a)
 {
 	switch (q->rc) {
 	case SEG_NOT_FOUND:
@@ -33,7 +37,7 @@ static void refuse_customer(struct seg_server *s, const struct seg_customer_ques
 			       "erased.");
 		break;
 	case SEG_SKIP:
-		refuse_other(s, q, a);
+		refuse_other(s, request, q, a);
 		break;
 	case SEG_RETRY:
 		a->retry_after_s = SEG_API_AGAIN_S;
@@ -108,8 +112,8 @@ static json_t *features_json(const struct seg_model *m, const struct seg_profile
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < seg_catalogue_len(); i++)
-		add_feature(list, seg_catalogue_at(i)->name, seg_catalogue_value(i, p, now_ms),
-			    seg_catalogue_at(i)->unit);
+		add_feature(list, seg_catalogue_at(i)->name,
+			    seg_catalogue_value(i, p, now_ms), seg_catalogue_at(i)->unit);
 	for (uint32_t j = 0; m && j < m->basis.len; j++) {
 		const struct seg_basis_feature *f = &m->basis.features[j];
 		if (f->catalogue < 0)
@@ -205,7 +209,7 @@ void seg_api_customer(struct seg_server *s, const struct seg_api_request *reques
 	if (!seg_api_check_id(q.id, answer) || !seg_api_ask_customers(s, &q, 1, answer))
 		return;
 	if (q.rc) {
-		refuse_customer(s, &q, answer);
+		refuse_customer(s, request, &q, answer);
 		return;
 	}
 	struct seg_model *m = seg_model_feed_get(s->inst->feed);
@@ -216,7 +220,8 @@ void seg_api_customer(struct seg_server *s, const struct seg_api_request *reques
 
 /* ---- predict ---- */
 
-static json_t *prediction_of(struct seg_server *s, const struct seg_model *m, const struct seg_customer_question *q)
+static json_t *prediction_of(struct seg_server *s, const struct seg_api_request *request, const struct seg_model *m,
+			     const struct seg_customer_question *q)
 {
 	struct seg_api_answer *why;
 	json_t *o = json_pack("{s:o}", "customer_id", json_stringn(q->id.ptr, q->id.len));
@@ -229,14 +234,17 @@ static json_t *prediction_of(struct seg_server *s, const struct seg_model *m, co
 	why = calloc(1, sizeof(*why));
 	if (!why)
 		return o;
-	refuse_customer(s, q, why);
-	json_object_set_new(o, "error", json_pack("{s:i, s:s}", "status", (int)why->status, "detail", why->detail));
+	refuse_customer(s, request, q, why);
+	json_t *error = json_pack("{s:i, s:s}", "status", (int)why->status, "detail", why->detail);
+	if (why->location[0])
+		json_object_set_new(error, "location", json_string(why->location));
+	json_object_set_new(o, "error", error);
 	free(why);
 	return o;
 }
 
-static bool predict_customers(struct seg_server *s, const struct seg_model *m, json_t *ids, json_t *list,
-			      struct seg_api_answer *a)
+static bool predict_customers(struct seg_server *s, const struct seg_api_request *request, const struct seg_model *m,
+			      json_t *ids, json_t *list, struct seg_api_answer *a)
 {
 	size_t len = json_array_size(ids);
 	struct seg_customer_question *items = calloc(len ? len : 1, sizeof(*items));
@@ -252,7 +260,7 @@ static bool predict_customers(struct seg_server *s, const struct seg_model *m, j
 	}
 	ok = ok && (len == 0 || seg_api_ask_customers(s, items, len, a));
 	for (size_t i = 0; ok && i < len; i++) {
-		json_array_append_new(list, prediction_of(s, m, &items[i]));
+		json_array_append_new(list, prediction_of(s, request, m, &items[i]));
 		seg_profile_free(items[i].profile);
 	}
 	free(items);
@@ -318,8 +326,8 @@ static bool predict_profile(struct seg_server *s, const struct seg_model *m, jso
 	return true;
 }
 
-static bool predict_all(struct seg_server *s, const struct seg_model *m, json_t *body, json_t *list,
-			struct seg_api_answer *a)
+static bool predict_all(struct seg_server *s, const struct seg_api_request *request, const struct seg_model *m,
+			json_t *body, json_t *list, struct seg_api_answer *a)
 {
 	json_t *ids = json_object_get(body, "customers"), *profiles = json_object_get(body, "profiles");
 	size_t len = json_array_size(ids) + json_array_size(profiles);
@@ -333,7 +341,7 @@ static bool predict_all(struct seg_server *s, const struct seg_model *m, json_t 
 		seg_api_refuse(a, 422, "%zu are asked for; at most %d at once.", len, SEG_API_PREDICT_MAX);
 		return false;
 	}
-	if (ids && !predict_customers(s, m, ids, list, a))
+	if (ids && !predict_customers(s, request, m, ids, list, a))
 		return false;
 	for (size_t i = 0; i < json_array_size(profiles); i++) {
 		if (!predict_profile(s, m, json_array_get(profiles, i), list, a))
@@ -352,7 +360,7 @@ void seg_api_predict(struct seg_server *s, const struct seg_api_request *request
 		seg_api_refuse(answer, 503, "There is no model yet: the first one comes with %lld customers.",
 			       (long long)s->config->segmenter.min_customers);
 	} else if (seg_api_object(request, known, &body, answer)) {
-		if (predict_all(s, m, body, list, answer))
+		if (predict_all(s, request, m, body, list, answer))
 			seg_api_send(answer, 200,
 				     json_pack("{s:o, s:O}", "model_version", seg_api_id64(seg_model_version(m)),
 					       "predictions", list));

@@ -38,6 +38,9 @@ bool seg_api_ask_fold(struct seg_server *s, const struct seg_api_request *reques
 		      struct seg_api_answer *a);
 
 bool seg_api_has_fold(struct seg_server *s);
+/* A 307 to the instance that has the partition (SEG_PLACE_FOLD: the fold), if it is known. */
+bool seg_api_elsewhere(struct seg_server *s, const struct seg_api_request *request, int32_t partition,
+		       struct seg_api_answer *a);
 
 /* A promotion's number, or that of a whole model version. False, NULL: refused. The model is counted for the caller. */
 bool seg_api_parse_version(struct seg_str text, uint64_t *ret, struct seg_api_answer *a);

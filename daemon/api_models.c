@@ -168,7 +168,6 @@ void seg_api_drift(struct seg_server *s, const struct seg_api_request *request, 
 	struct seg_fold_status *f = malloc(sizeof(*f));
 	json_t *list = json_array();
 	bool here = false;
-	(void)request;
 	for (size_t i = 0; f && i < s->workers_len; i++) {
 		if (!seg_worker_fold_status(s->workers[i], f))
 			continue;
@@ -180,7 +179,7 @@ void seg_api_drift(struct seg_server *s, const struct seg_api_request *request, 
 	free(f);
 	if (here) {
 		seg_api_send(answer, 200, json_pack("{s:O}", "subjects", list));
-	} else {
+	} else if (seg_api_has_fold(s) || !seg_api_elsewhere(s, request, SEG_PLACE_FOLD, answer)) {
 		answer->retry_after_s = SEG_API_AGAIN_S;
 		seg_api_refuse(answer, 503,
 			       "This instance does not have the fold, or it has learned nothing yet: ask the "

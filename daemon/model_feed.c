@@ -1,7 +1,9 @@
 #include "daemon/model_feed.h"
 
+#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +17,11 @@ struct kept {
 	struct seg_model *model;
 };
 
+struct place {
+	int32_t partition;
+	char *url; /* owned */
+};
+
 struct seg_model_feed {
 	struct seg_kafka_reader *reader;
 	uint32_t stream;
@@ -26,6 +33,8 @@ struct seg_model_feed {
 	struct seg_model *model;
 	struct kept kept[SEG_FEED_VERSIONS]; /* ascending by number */
 	size_t kept_len;
+	struct place *places; /* in no order */
+	size_t places_len, places_cap;
 	struct seg_error broken; /* rc SEG_OK: fine */
 };
 
@@ -129,6 +138,85 @@ struct seg_model *seg_model_feed_candidate(struct seg_model_feed *f)
 	return found;
 }
 
+/* ---- places ---- */
+
+/* False: not at/<partition> or at/fold. */
+static bool parse_place(struct seg_str key, int32_t *ret)
+{
+	int32_t n = 0;
+	if (seg_str_is(key, "at/fold")) {
+		*ret = SEG_PLACE_FOLD;
+		return true;
+	}
+	if (key.len < 4 || key.len > 9 || memcmp(key.ptr, "at/", 3) != 0)
+		return false;
+	for (uint32_t i = 3; i < key.len; i++) {
+		if (key.ptr[i] < '0' || key.ptr[i] > '9')
+			return false;
+		n = n * 10 + (key.ptr[i] - '0');
+	}
+	*ret = n;
+	return true;
+}
+
+/* A copy of the address, if it can stand in a header; NULL: it cannot, or memory is short. */
+static char *read_url(struct seg_str value)
+{
+	json_t *o = value.ptr ? json_loadb(value.ptr, value.len, 0, NULL) : NULL;
+	const char *url = json_string_value(json_object_get(o, "url"));
+	char *copy = NULL;
+	bool ok = url && strlen(url) < SEG_PLACE_URL &&
+		  (strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0);
+	for (const char *at = url; ok && *at; at++)
+		ok = *at > 0x20 && *at < 0x7f && *at != '"';
+	if (ok)
+		copy = strdup(url);
+	json_decref(o);
+	return copy;
+}
+
+static bool take_place(struct seg_model_feed *f, const struct seg_kafka_message *m)
+{
+	int32_t partition;
+	if (!parse_place(m->key, &partition))
+		return false;
+	char *url = m->value.len < 4096 ? read_url(m->value) : NULL;
+	pthread_mutex_lock(&f->lock);
+	size_t at = 0;
+	while (at < f->places_len && f->places[at].partition != partition)
+		at++;
+	if (at == f->places_len && url && at < SEG_PLACES_MAX) {
+		size_t cap = f->places_cap ? f->places_cap * 2 : 16;
+		struct place *more = at < f->places_cap ? f->places : realloc(f->places, cap * sizeof(*more));
+		if (more) {
+			f->places_cap = at < f->places_cap ? f->places_cap : cap;
+			f->places = more;
+			f->places[f->places_len++] = (struct place){partition, NULL};
+		}
+	}
+	if (at < f->places_len) {
+		free(f->places[at].url);
+		f->places[at].url = url;
+		url = NULL;
+	}
+	pthread_mutex_unlock(&f->lock);
+	free(url);
+	return true;
+}
+
+bool seg_model_feed_place(struct seg_model_feed *f, int32_t partition, char ret_url[SEG_PLACE_URL])
+{
+	bool found = false;
+	pthread_mutex_lock(&f->lock);
+	for (size_t i = 0; i < f->places_len && !found; i++) {
+		found = f->places[i].partition == partition && f->places[i].url;
+		if (found)
+			snprintf(ret_url, SEG_PLACE_URL, "%s", f->places[i].url);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return found;
+}
+
 /* ---- the newest ---- */
 
 static enum seg_rc take_model(struct seg_model_feed *f, const struct seg_kafka_message *m, struct seg_error *err)
@@ -136,7 +224,8 @@ static enum seg_rc take_model(struct seg_model_feed *f, const struct seg_kafka_m
 	static const char CURRENT[] = "current";
 	if (m->key.len != sizeof(CURRENT) - 1 || memcmp(m->key.ptr, CURRENT, sizeof(CURRENT) - 1) != 0 ||
 	    !m->value.ptr) {
-		take_version(f, m);
+		if (!take_place(f, m))
+			take_version(f, m);
 		return SEG_OK;
 	}
 	struct seg_model *model;
@@ -220,6 +309,9 @@ void seg_model_feed_stop(struct seg_model_feed *f, int close_ms)
 	seg_model_put(f->model);
 	while (f->kept_len > 0)
 		drop_kept(f, f->kept_len - 1);
+	for (size_t i = 0; i < f->places_len; i++)
+		free(f->places[i].url);
+	free(f->places);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

@@ -32,6 +32,13 @@ struct seg_model *seg_model_feed_find(struct seg_model_feed *f, uint64_t number)
 /* The newest candidate that waits for a person, counted for the caller; NULL: none. */
 struct seg_model *seg_model_feed_candidate(struct seg_model_feed *f);
 
+/*
+ * Who holds a partition, and who the fold (SEG_PLACE_FOLD), for those who ask the wrong instance: `at/<partition>` and
+ * `at/fold`, {"instance", "url"}, told by its owner with its first commit if it has an http.advertise. False: not known.
+ */
+enum { SEG_PLACE_FOLD = -1, SEG_PLACE_URL = 512, SEG_PLACES_MAX = 8192 };
+bool seg_model_feed_place(struct seg_model_feed *f, int32_t partition, char ret_url[SEG_PLACE_URL]);
+
 /* Position in the topic, markers included: everything below it has been taken in. */
 int64_t seg_model_feed_position(struct seg_model_feed *f);
 

@@ -44,7 +44,9 @@ static void add_offset(struct commit *c, const char *topic, int32_t partition, i
 static enum seg_rc prepare(struct commit *c, bool *ret_any, struct seg_error *err)
 {
 	struct seg_worker *w = c->w;
-	*ret_any = c->fold = w->fold && w->fold_ready && seg_fold_has_work(w->fold);
+	c->fold = w->fold && w->fold_ready &&
+		  (seg_fold_has_work(w->fold) || seg_worker_place_untold(w, SEG_PLACE_FOLD, w->fold_place_told));
+	*ret_any = c->fold;
 	for (int32_t p = 0; p < w->inst->partitions; p++) {
 		struct seg_lane *lane = w->lanes[p];
 		if (!seg_lane_may(lane, SEG_MAY_COMMIT))
@@ -52,7 +54,8 @@ static enum seg_rc prepare(struct commit *c, bool *ret_any, struct seg_error *er
 		enum seg_rc rc = seg_shard_prepare(lane->shard, c->model, &c->now, err);
 		if (rc)
 			return rc;
-		lane->sealed = seg_shard_has_work(lane->shard, &c->now);
+		lane->sealed =
+			seg_shard_has_work(lane->shard, &c->now) || seg_worker_place_untold(w, p, lane->place_told);
 		*ret_any = *ret_any || lane->sealed;
 	}
 	return SEG_OK;
@@ -63,6 +66,10 @@ static enum seg_rc seal_lane(struct commit *c, struct seg_lane *lane, struct seg
 	enum seg_rc rc = seg_shard_seal(lane->shard, c->model, &c->now, c->sink, &lane->cut_ticket, err);
 	if (rc)
 		return seg_error_wrap(err, rc, "partition %d", lane->partition);
+	if (seg_worker_place_untold(c->w, lane->partition, lane->place_told))
+		rc = seg_worker_tell_place(c->w, lane->partition, c->sink, err);
+	if (rc)
+		return rc;
 	const struct seg_part *part = seg_shard_part(lane->shard);
 	for (int s = 0; s < SEG_SOURCES; s++) {
 		if (c->w->topic_of[s] >= 0)
@@ -86,6 +93,8 @@ static enum seg_rc seal(struct commit *c, struct seg_error *err)
 	if (!c->fold)
 		return SEG_OK;
 	enum seg_rc rc = seg_fold_seal(w->fold, c->sink, err);
+	if (!rc && seg_worker_place_untold(w, SEG_PLACE_FOLD, w->fold_place_told))
+		rc = seg_worker_tell_place(w, SEG_PLACE_FOLD, c->sink, err);
 	add_offset(c, w->config->internals.model_sums, 0, seg_kafka_input_position(w->input, w->sums_topic, 0), 0);
 	return rc;
 }
@@ -100,6 +109,7 @@ static enum seg_rc committed(struct commit *c, struct seg_error *err)
 		if (!lane || !lane->sealed)
 			continue;
 		lane->sealed = false;
+		lane->place_told = true;
 		if (lane->first_commit)
 			seg_log(SEG_LOG_INFO, "first_commit", "partition=%d ms=%lld", (int)p,
 				(long long)(seg_monotonic_ms() - lane->began_mono_ms));
@@ -110,8 +120,10 @@ static enum seg_rc committed(struct commit *c, struct seg_error *err)
 			first = rc;
 		seg_worker_reached(w, lane);
 	}
-	if (c->fold)
+	if (c->fold) {
 		seg_fold_committed(w->fold);
+		w->fold_place_told = true;
+	}
 	return first;
 }
 

@@ -24,7 +24,7 @@ enum seg_rc seg_worker_fold_assigned(struct seg_worker *w, struct seg_error *err
 
 void seg_worker_fold_restart(struct seg_worker *w)
 {
-	w->fold_ready = w->fold_begun = false;
+	w->fold_ready = w->fold_begun = w->fold_place_told = false;
 	w->fold_high = w->fold_model_high = -1;
 }
 

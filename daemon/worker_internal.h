@@ -34,6 +34,7 @@ struct seg_lane {
 	bool paused[SEG_SOURCES];    /* for being too far ahead */
 	int64_t judged[SEG_SOURCES]; /* keys of records before it are in the window: an abort brings them again */
 	bool sealed;		     /* takes part in the commit under way */
+	bool place_told;	     /* where it can be asked for, since it is ours */
 	uint32_t cut_ticket;
 	int64_t store_again_mono_ms, store_wait_ms, store_failed_mono_ms; /* its store is in trouble: not before this */
 };
@@ -74,6 +75,7 @@ struct seg_worker {
 	struct seg_fold *fold; /* NULL: not ours */
 	bool fold_ready;       /* all of <app>-model-sums taken in */
 	bool fold_begun;
+	bool fold_place_told;
 	int64_t fold_high, fold_model_high; /* ends when it was assigned; -1: not asked yet */
 
 	int64_t committed_mono_ms, first_mono_ms; /* last commit; first record since then, 0: none */
@@ -183,6 +185,11 @@ bool seg_worker_is_flushed(const struct seg_worker *w);
 /* A record could not be put into the open transaction: SEG_ABORT and SEG_RECREATE are dealt with as in a commit. */
 enum seg_rc seg_worker_txn_failed(struct seg_worker *w, enum seg_rc outcome, struct seg_error *err) SEG_MUST_CHECK;
 bool seg_worker_commit_is_due(const struct seg_worker *w, const struct seg_now *now);
+
+/* worker_place.c: where this instance's API is, for others; goes with a commit. */
+bool seg_worker_place_untold(const struct seg_worker *w, int32_t partition, bool told);
+enum seg_rc seg_worker_tell_place(struct seg_worker *w, int32_t partition, const struct seg_sink *sink,
+				  struct seg_error *err) SEG_MUST_CHECK;
 
 /* worker_mail.c: what other threads have asked. */
 void seg_worker_answer(struct seg_worker *w);

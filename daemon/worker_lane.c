@@ -81,7 +81,7 @@ void seg_lane_reset(struct seg_worker *w, struct seg_lane *lane)
 	if (lane->state != SEG_LANE_TAKING)
 		seg_lane_move(w, lane, SEG_LANE_NEW);
 	lane->again_mono_ms = 0;
-	lane->sealed = false;
+	lane->sealed = lane->place_told = false;
 	memset(lane->paused, 0, sizeof(lane->paused));
 }
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.environ["SEG_SOURCE_DIR"], "tests", "support"))
 from confluent_kafka import Consumer, Producer, TopicPartition  # noqa: E402
-from daemon_run import SOURCE_DIR, Job, expect  # noqa: E402
+from daemon_run import SOURCE_DIR, Job, die_with_parent, expect  # noqa: E402
 import collect  # noqa: E402
 import recount  # noqa: E402
 
@@ -186,23 +187,23 @@ def a_person_decides(api):
     step("a refit on demand waits as a candidate; it is looked at, promoted, and rolled back")
     expect(current(api) == 1, f"the first fit: {versions(api)}")
     api.ok("POST", "/api/v1/models/refit", status=202)
-    candidate = until("a candidate", lambda: [n for n, v in versions(api).items() if v["state"] == "candidate"])[0]
-    expect(candidate == 2 and current(api) == 1, f"held: {versions(api)}")
-    expect(versions(api)[2]["reason"] == "demand" and versions(api)[2]["base"] == 1, f"candidate: {versions(api)[2]}")
+    candidate = until("a candidate", lambda: [n for n, v in versions(api).items()
+                                              if v["state"] == "candidate" and v["reason"] == "demand"])[0]
+    expect(current(api) == 1 and versions(api)[candidate]["base"] == 1, f"held: {versions(api)}")
     diff = api.ok("GET", f"/api/v1/models/{candidate}/diff")
     expect(sum(row["customers"] for row in diff["matrix"]) == diff["sample"] > 100, f"diff: {diff['sample']}")
-    api.refused(404, "POST", "/api/v1/models/7/promote")
+    api.refused(404, "POST", "/api/v1/models/77/promote")
     api.refused(409, "POST", f"/api/v1/models/{candidate}/rollback")
     api.ok("POST", f"/api/v1/models/{candidate}/promote", status=202)
-    until("version 2", lambda: current(api) == 2)
-    api.refused(404, "POST", "/api/v1/models/2/promote")
+    until("it is promoted", lambda: current(api) == candidate)
+    api.refused(404, "POST", f"/api/v1/models/{candidate}/promote")
     api.ok("POST", "/api/v1/models/1/rollback", status=202)
-    until("version 3", lambda: current(api) == 3)
-    expect(versions(api)[3]["restored_from"] == 1, f"rolled back: {versions(api)[3]}")
-    expect(shape(api, 3) == shape(api, 1), "the rollback is not what version 1 was")
-    same = api.ok("GET", "/api/v1/models/3/diff?against=1")
+    until("it is rolled back", lambda: current(api) == candidate + 1)
+    expect(versions(api)[candidate + 1]["restored_from"] == 1, f"rolled back: {versions(api)}")
+    expect(shape(api, candidate + 1) == shape(api, 1), "the rollback is not what version 1 was")
+    same = api.ok("GET", f"/api/v1/models/{candidate + 1}/diff?against=1")
     expect(same["moved"] == 0, f"rolled back, but {same['moved']} of the sample would be elsewhere")
-    api.refused(404, "GET", "/api/v1/models/9")
+    api.refused(404, "GET", "/api/v1/models/99")
     api.refused(400, "GET", "/api/v1/models/abc")
 
 
@@ -266,8 +267,8 @@ def commands(job, api, changes):
         expect(done.returncode == wanted and done.stderr, f"{words}: {done.returncode} {done.stdout}{done.stderr}")
     table = job.run_ok("model", "--url", api.url, "list").splitlines()
     expect(table[0].startswith("VERSION") and len(table) == 1 + len(versions(api)), f"{table}")
-    expect("FEATURE" in job.run_ok("model", "--url", api.url, "show", "3"), "show")
-    expect("Who would be where" in job.run_ok("model", "--url", api.url, "diff", "1", "--against", "2"), "diff")
+    expect("FEATURE" in job.run_ok("model", "--url", api.url, "show", current(api)), "show")
+    expect("Who would be where" in job.run_ok("model", "--url", api.url, "diff", "1", "--against", current(api)), "diff")
     done = subprocess.run([job.binary, "model", "--url", api.url, "refit"], env={**os.environ, "SEGMENTD_TOKEN": TOKEN},
                           capture_output=True, text=True, check=False)
     expect(done.returncode == 0, f"refit with the token of the environment: {done.stderr}")
@@ -302,6 +303,73 @@ def hostile(api):
     expect(current(api) == before and api.job.get("/healthz")[0] == 200, "something came of it")
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Other(Api):
+    """A second instance of the same job."""
+
+    def __init__(self, job, port):
+        super().__init__(job)
+        self.own_port = port
+
+    @property
+    def port(self):
+        return self.own_port
+
+
+def two_instances(job, changes):
+    """Each knows where the other is: who asks the wrong one is sent on."""
+    step("a customer held by another instance, and the fold: 307")
+    ports, instances, processes = [free_port(), free_port()], [], []
+    for i, name in enumerate(("one", "two")):
+        config = job.write_config(f"{name}.yaml", instance=name, data_dir=str(job.folder / f"data-{name}"), workers=1,
+                                  http={"listen": f"127.0.0.1:{ports[i]}", "token": TOKEN, "write_rate": 1000,
+                                        "advertise": f"http://127.0.0.1:{ports[i]}"})
+        with (job.folder / f"run-two-{name}.log").open("wb") as log:
+            processes.append(subprocess.Popen([job.binary, "run", "--config", config], stdout=log, stderr=log,
+                                              stdin=subprocess.DEVNULL, preexec_fn=die_with_parent))
+        instances.append(Other(job, ports[i]))
+
+    def answers(path):
+        try:
+            return [one.once("GET", path) for one in instances]
+        except OSError:
+            return []
+
+    def shared():
+        told = [value for _, value, _ in answers("/api/v1/status")]
+        lanes = [[lane["state"] for worker in one["workers"] for lane in worker["partitions"]] for one in told]
+        return len(lanes) == 2 and all(len(one) == 2 and set(one) == {"running"} for one in lanes)
+
+    until("both have two partitions", shared, 90)
+    for customer in sorted(changes.all)[5:15]:
+        here = until("one has them, the other knows who", lambda c=customer: sorted_answers(answers(customer_path(c))))
+        expect(here[1][2]["Location"].endswith(customer_path(customer)), f"{here[1][2]}")
+        told = job.run_ok("explain", "--url", instances[here[1][3]].url, customer)
+        expect(f"Customer {customer}" in told, told)
+    fold = until("one has the fold", lambda: sorted_answers(answers("/api/v1/models/1/diff?against=1")))
+    other = instances[fold[1][3]]
+    expect(fold[1][2]["Location"].endswith("/api/v1/models/1/diff?against=1"), f"{fold[1][2]}")
+    status, _, headers = other.once("POST", "/api/v1/models/refit")
+    expect(status == 307 and headers["Location"].endswith("/api/v1/models/refit"), f"refit: {status} {headers}")
+    told = job.run_ok("model", "--url", other.url, "--token", TOKEN, "refit")
+    expect("Accepted" in told, told)
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        expect(process.wait(30) == 0, "an instance did not end cleanly")
+
+
+def sorted_answers(got):
+    """[200, 307] with the index of the instance, or nothing yet."""
+    found = sorted(((*one, i) for i, one in enumerate(got)), key=lambda one: one[0])
+    return found if [one[0] for one in found] == [200, 307] else None
+
+
 def main():
     with Job(settings=SETTINGS) as job:
         api = Api(job)
@@ -323,6 +391,7 @@ def main():
         job.stop()
         step("the oracle has nothing to object")
         job.judge()
+        two_instances(job, changes)
 
 
 main()

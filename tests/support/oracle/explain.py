@@ -58,10 +58,11 @@ class Model:
 
 
 def read_models(world):
-    """{version: Model} of all that were ever published, and findings on their order."""
+    """{version: Model} of all that were ever anybody's model, and findings on their order. Candidates are not, and where
+    instances can be asked (at/<partition>) is no version."""
     models, findings, newest = {}, [], -1
     for offset, key, value in world.models:
-        if value is None:
+        if value is None or key.startswith("at/") or json.loads(value).get("state") == "candidate":
             continue
         model = Model(value)
         models.setdefault(model.version, model)
