@@ -300,9 +300,7 @@ void seg_api_call(void *ctx, const struct seg_api_request *request, struct seg_a
 		[SEG_API_REFIT] = seg_api_refit,       [SEG_API_MODEL] = seg_api_model,
 		[SEG_API_DIFF] = seg_api_diff,	       [SEG_API_PROMOTE] = seg_api_promote,
 		[SEG_API_ROLLBACK] = seg_api_rollback, [SEG_API_DRIFT] = seg_api_drift,
+		[SEG_API_VALIDATE] = seg_api_validate,
 	};
-	if (fns[request->op])
-		fns[request->op](ctx, request, answer);
-	else
-		seg_api_refuse(answer, 501, "This is not there yet.");
+	fns[request->op](ctx, request, answer);
 }

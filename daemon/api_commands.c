@@ -180,3 +180,33 @@ void seg_api_diff(struct seg_server *s, const struct seg_api_request *request, s
 	seg_model_put(from);
 	seg_model_put(to);
 }
+
+/* ---- validate ---- */
+
+struct validate {
+	const char *labels;
+	struct seg_buf out;
+};
+
+static enum seg_rc make_validation(struct seg_fold *fold, void *arg, struct seg_error *err)
+{
+	struct validate *v = arg;
+	return seg_learner_validate(seg_fold_learner(fold), v->labels, &v->out, err);
+}
+
+void seg_api_validate(struct seg_server *s, const struct seg_api_request *request, struct seg_api_answer *answer)
+{
+	struct validate v = {.labels = request->query.ptr};
+	if (!v.labels || strlen(v.labels) != request->query.len) {
+		seg_api_refuse(answer, 400, "?labels= is needed: attr:NAME, an attribute of the profiles, or rules.");
+		return;
+	}
+	seg_buf_init(&v.out, SEG_API_BODY_MAX - 1);
+	if (seg_api_ask_fold(s, request, make_validation, &v, answer)) {
+		seg_buf_append(&answer->body, v.out.data, v.out.len);
+		seg_buf_u8(&answer->body, '\n');
+	} else if (answer->status == 409) {
+		answer->status = 422; /* no such kind of labels */
+	}
+	seg_buf_release(&v.out);
+}

@@ -130,8 +130,18 @@ static json_t *last_change_json(struct seg_server *s, const struct seg_customer_
 		return json_null();
 	struct seg_birth birth = {s->inst->topics[d->birth_source], q->partition, d->birth_offset};
 	seg_event_id(s->config->app, q->profile->id, &birth, d->change_number, id);
-	return json_pack("{s:s, s:I, s:o, s:o}", "event_id", id, "number", (json_int_t)d->change_number, "since_ms",
-			 seg_api_time(d->since_ms), "to", seg_api_segment_id(d->cluster));
+	return json_pack("{s:s, s:I, s:o, s:o, s:o}", "event_id", id, "number", (json_int_t)d->change_number,
+			 "since_ms", seg_api_time(d->since_ms), "from", seg_api_segment_id(d->previous), "to",
+			 seg_api_segment_id(d->cluster));
+}
+
+static json_t *rules_json(const struct seg_held_rules *rules)
+{
+	json_t *list = json_array();
+	for (size_t at = 0; at < rules->len; at += strnlen(rules->names + at, rules->len - at) + 1)
+		json_array_append_new(list,
+				      json_stringn(rules->names + at, strnlen(rules->names + at, rules->len - at)));
+	return list;
 }
 
 /* Another segment is nearer, but hysteresis or dwell holds the customer. */
@@ -197,6 +207,7 @@ static json_t *customer_json(struct seg_server *s, const struct seg_model *m, co
 	json_object_set_new(o, "segment", segment_json(m, &q->profile->decision));
 	if (m && m->k > 0)
 		add_place(s, m, q, o);
+	json_object_set_new(o, "rule_segments", rules_json(&q->profile->decision.rules));
 	json_object_set_new(o, "last_change", last_change_json(s, q));
 	json_object_set_new(o, "profile", profile_json(q->profile));
 	json_object_set_new(o, "features", features_json(m, q->profile, q->now_ms));

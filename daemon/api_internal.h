@@ -62,6 +62,6 @@ void seg_api_place_json(const struct seg_api_place *p, json_t *o);
 void seg_api_centroid(const struct seg_model *m, uint32_t index, double *ret);
 
 seg_api_fn seg_api_customer, seg_api_erase, seg_api_predict, seg_api_segments, seg_api_alias, seg_api_models,
-	seg_api_refit, seg_api_model, seg_api_diff, seg_api_promote, seg_api_rollback, seg_api_drift;
+	seg_api_refit, seg_api_model, seg_api_diff, seg_api_promote, seg_api_rollback, seg_api_validate, seg_api_drift;
 
 #endif

@@ -50,6 +50,17 @@ static void print_segment(const json_t *customer)
 	printf("\n");
 }
 
+static void print_rules(const json_t *customer)
+{
+	const json_t *rules = json_object_get(customer, "rule_segments");
+	for (size_t i = 0; i < json_array_size(rules); i++) {
+		const char *name = json_string_value(json_array_get(rules, i));
+		print_text(i ? ", " : "By rules: ", name ? name : "", "");
+	}
+	if (json_array_size(rules) > 0)
+		printf("\n");
+}
+
 static void print_nearest(const json_t *customer)
 {
 	const json_t *nearest = json_object_get(customer, "nearest"), *second = json_object_get(customer, "second");
@@ -102,6 +113,8 @@ static void print_last_change(const json_t *customer)
 		return;
 	}
 	printf("\nLast change: number %lld", (long long)json_integer_value(json_object_get(last, "number")));
+	print_text(", from ", json_is_string(json_object_get(last, "from")) ? text_of(last, "from") : "none", "");
+	print_text(" to ", json_is_string(json_object_get(last, "to")) ? text_of(last, "to") : "none", "");
 	print_time(", ", json_object_get(last, "since_ms"));
 	print_text(", event ", text_of(last, "event_id"), "\n");
 }
@@ -112,6 +125,7 @@ static void print_customer(const json_t *customer)
 	print_time(", as of ", json_object_get(customer, "as_of_ms"));
 	printf("\n");
 	print_segment(customer);
+	print_rules(customer);
 	print_nearest(customer);
 	print_pending(customer);
 	print_why(customer);

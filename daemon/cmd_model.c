@@ -187,8 +187,12 @@ static void print_diff(const json_t *answer)
 static void print_validation(const json_t *answer)
 {
 	static const struct column matrix[] = {
-		{"label", "LABEL", false, false}, {"segment_id", "SEGMENT", false, false},
-		{"name", "NAME", false, false},	  {"customers", "CUSTOMERS", true, false},
+		{"label", "LABEL", false, false},
+		{"segment_id", "SEGMENT", false, false},
+		{"name", "NAME", false, false},
+		{"customers", "CUSTOMERS", true, false},
+		{"of_label", "OF LABEL", true, false},
+		{"of_segment", "OF SEGMENT", true, false},
 		{NULL, NULL, false, false},
 	};
 	print_numbers("On the sample", answer);

@@ -207,6 +207,26 @@ def a_person_decides(api):
     api.refused(400, "GET", "/api/v1/models/abc")
 
 
+def labels(api, job, changes):
+    step("the segments against an attribute of the profiles")
+    reader = recount.Reader(SOURCE_DIR / "config" / "schemas")
+    producer = Producer({"bootstrap.servers": job.kafka.brokers})
+    for i, customer in enumerate(sorted(changes.all)[:200]):
+        value = reader.encode("profiles", {"event_id": f"plan-{i}", "customer_id": customer, "event_time": AT_MS, "kind": "update",
+                                           "attributes": {"plan": "gold" if i % 3 else "basic"}, "consents": {}})
+        producer.produce("profiles", key=customer.encode(), value=value, timestamp=AT_MS,
+                         partition=recount.partition_of(customer.encode(), job.partitions))
+    expect(producer.flush(30) == 0, "the updates were not taken")
+    path = "/api/v1/models/validate?labels=attr:plan"
+    told = until("labels", lambda: (api.ask("GET", path)[1].get("compared") or 0) >= 190 and api.ok("GET", path))
+    expect(abs(told["adjusted_rand"]) < .2 and {row["label"] for row in told["matrix"]} == {"gold", "basic"}, f"{told}")
+    expect(sum(row["customers"] for row in told["matrix"]) == told["compared"], f"{told}")
+    api.refused(422, "GET", "/api/v1/models/validate?labels=colour")
+    api.refused(404, "GET", "/api/v1/models/validate?labels=attr:colour")
+    api.refused(400, "GET", "/api/v1/models/validate")
+    expect("basic" in job.run_ok("model", "--url", api.url, "validate", "--labels", "attr:plan"), "model validate")
+
+
 def segment_of(api, segment_id):
     return next(s for s in api.ok("GET", "/api/v1/segments")["segments"] if s["segment_id"] == segment_id)
 
@@ -383,6 +403,7 @@ def main():
         predictions(api, changes)
         expect(isinstance(api.ok("GET", "/api/v1/drift")["subjects"], list), "drift")
         a_person_decides(api)
+        labels(api, job, changes)
         aliases(api, job)
         commands(job, api, changes)
         hostile(api)
