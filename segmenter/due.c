@@ -5,6 +5,8 @@
 
 #define GROWTH 1.25
 #define WORSE 1.2
+#define YOUNG_LOOKS 8
+#define GROWING 0.5
 #define STARVED_SHARE 0.001
 #define STARVED_LEFT 0.1
 #define STARVED_PAUSE_MS SEG_DAY_MS
@@ -100,6 +102,22 @@ static bool is_worse(const struct seg_learner *l, const struct seg_attempt *last
 	return before > 0 && now > WORSE * before;
 }
 
+/*
+ * How long after the last attempt the schedule asks again. A young model's customers change as fast as it is young: all their
+ * ages have doubled when its own has, so it is looked at eight times until then. And a gap to the best fit that was left open and
+ * is half of what would be promoted grows fast once a centroid has begun to wander (CDNOW: .4 %, 1.4 %, 4.4 % in three weeks).
+ */
+static int64_t schedule_ms(const struct seg_learner *l, const struct seg_attempt *last, int64_t now_ms)
+{
+	int64_t pause_ms = (now_ms - l->model->first_fit_ms) / YOUNG_LOOKS;
+
+	if ((last->promoted ? last->best_gain - last->gain : last->best_gain) > GROWING * l->config.gate.gain)
+		pause_ms = 0;
+	if (pause_ms < SEG_DAY_MS)
+		pause_ms = SEG_DAY_MS;
+	return pause_ms < l->config.refit_interval_ms ? pause_ms : l->config.refit_interval_ms;
+}
+
 bool seg_refit_due(const struct seg_learner *l, int64_t now_ms, enum seg_attempt_reason *ret_reason)
 {
 	struct seg_attempt last;
@@ -118,7 +136,7 @@ bool seg_refit_due(const struct seg_learner *l, int64_t now_ms, enum seg_attempt
 		return false;
 	else if (any_starved(l) && now_ms - last.time_ms >= STARVED_PAUSE_MS)
 		*ret_reason = SEG_ATTEMPT_STARVED;
-	else if (l->config.refit_interval_ms > 0 && now_ms - last.time_ms >= l->config.refit_interval_ms)
+	else if (l->config.refit_interval_ms > 0 && now_ms - last.time_ms >= schedule_ms(l, &last, now_ms))
 		*ret_reason = SEG_ATTEMPT_SCHEDULE;
 	else if ((double)l->customers >= GROWTH * (double)last.customers)
 		*ret_reason = SEG_ATTEMPT_GROWTH;

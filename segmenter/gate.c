@@ -14,9 +14,15 @@
 
 enum { SILHOUETTE_ROWS = 1000, STABILITY_ROWS = 2048 };
 
+/* The rule for inertia asks what could be won, so that a candidate that moves fewer for less of it can pass; one that
+ * moves many has to win more. */
+#define GAIN_LEAST 0.003
+#define MOVED_MUCH 0.22
+#define MUCH_GAIN 0.0045
+
 void seg_gate_clear(struct seg_gate *g)
 {
-	*g = (struct seg_gate){NAN, NAN, NAN, NAN, NAN, NAN, SEG_GATE_NONE};
+	*g = (struct seg_gate){NAN, NAN, NAN, NAN, NAN, NAN, NAN, SEG_GATE_NONE};
 }
 
 /* Inertia and silhouette of the current centroids, under the fresh scaler. */
@@ -86,8 +92,12 @@ static enum seg_gate_rule verdict(const struct seg_refit *r)
 	const struct seg_gate_limits *limits = &r->limits;
 
 	/* Inertias of different k say nothing about each other; the choice of k has its own conditions. */
-	if (r->comparable && r->km.k == r->current->k && !(g->gain > limits->gain))
-		return SEG_GATE_GAIN;
+	if (r->comparable && r->km.k == r->current->k) {
+		if (!(g->best_gain > limits->gain) || !(g->gain > GAIN_LEAST))
+			return SEG_GATE_GAIN;
+		if (g->moved > MOVED_MUCH && !(g->best_gain > limits->gain + MUCH_GAIN))
+			return SEG_GATE_MOVED;
+	}
 	if (g->silhouette < g->current_silhouette - limits->silhouette)
 		return SEG_GATE_SILHOUETTE;
 	if (g->stability < limits->stability)
@@ -125,13 +135,13 @@ static json_t *fit_json(const struct seg_refit *r)
 	const struct seg_gate *g = &r->gate;
 	const struct seg_gate_limits *l = &r->limits;
 
-	return json_pack("{s:I,s:i,s:{s:o,s:o,s:o,s:o,s:o,s:o,s:s},s:{s:f,s:f,s:f,s:f,s:f},s:o}", "sample",
-			 (json_int_t)r->n, "k", (int)r->km.k, "gate", "gain", number(g->gain), "silhouette",
-			 number(g->silhouette), "current_silhouette", number(g->current_silhouette), "stability",
-			 number(g->stability), "moved", number(g->moved), "min_size", number(g->min_size), "refused",
-			 seg_gate_names[g->refused], "limits", "gain", l->gain, "silhouette", l->silhouette,
-			 "stability", l->stability, "moved", l->moved, "min_size", l->min_size, "curve",
-			 curve_json(&r->curve));
+	return json_pack("{s:I,s:i,s:{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:s},s:{s:f,s:f,s:f,s:f,s:f},s:o}", "sample",
+			 (json_int_t)r->n, "k", (int)r->km.k, "gate", "gain", number(g->gain), "best_gain",
+			 number(g->best_gain), "silhouette", number(g->silhouette), "current_silhouette",
+			 number(g->current_silhouette), "stability", number(g->stability), "moved", number(g->moved),
+			 "min_size", number(g->min_size), "refused", seg_gate_names[g->refused], "limits", "gain",
+			 l->gain, "silhouette", l->silhouette, "stability", l->stability, "moved", l->moved, "min_size",
+			 l->min_size, "curve", curve_json(&r->curve));
 }
 
 enum seg_rc seg_gate_judge(struct seg_refit *r, const double *x, struct seg_error *err)

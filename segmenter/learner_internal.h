@@ -67,6 +67,7 @@ struct seg_attempt {
 	uint32_t k, wanted; /* got, and configured (0: auto) */
 	uint64_t customers;
 	double gain;		     /* share of the current centroids' inertia saved; NAN: nothing to compare */
+	double best_gain;	     /* of the best fit; NAN: nothing to compare */
 	double inertia_per_customer; /* all customers under their contributions then; NAN: unknown */
 	bool promoted, held;	     /* held: it became the candidate */
 	enum seg_gate_rule refused;  /* SEG_GATE_NONE: it passed */

@@ -41,10 +41,11 @@ static json_t *attempts_encode(const struct seg_memory *m)
 
 	for (uint32_t i = 0; i < m->history_len; i++) {
 		const struct seg_attempt *a = &m->history[i];
-		json_array_append_new(list, json_pack("{s:I,s:s,s:i,s:i,s:o,s:o,s:o,s:b,s:b,s:s}", "time_ms",
+		json_array_append_new(list, json_pack("{s:I,s:s,s:i,s:i,s:o,s:o,s:o,s:o,s:b,s:b,s:s}", "time_ms",
 						      (json_int_t)a->time_ms, "reason", seg_attempt_names[a->reason],
 						      "k", (int)a->k, "wanted", (int)a->wanted, "customers",
-						      id(a->customers), "gain", number(a->gain), "inertia_per_customer",
+						      id(a->customers), "gain", number(a->gain), "best_gain",
+						      number(a->best_gain), "inertia_per_customer",
 						      number(a->inertia_per_customer), "promoted", (int)a->promoted,
 						      "held", (int)a->held, "refused", seg_gate_names[a->refused]));
 	}
@@ -194,6 +195,7 @@ static void attempts_decode(struct seg_memory *m, const json_t *list)
 			.wanted = (uint32_t)integer_of(json, "wanted"),
 			.customers = id_of(json, "customers"),
 			.gain = number_of(json, "gain"),
+			.best_gain = number_of(json, "best_gain"),
 			.inertia_per_customer = number_of(json, "inertia_per_customer"),
 			.promoted = flag_of(json, "promoted"),
 			.held = flag_of(json, "held"),

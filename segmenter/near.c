@@ -16,7 +16,8 @@
 #define MUCH_COST 0.25
 #define GAP_MOST 0.0125
 
-enum { ROUNDS = 2, TRIES_MOST = 96, TRIES_LEAST = 16, LLOYD_STEPS = 20, BASES = 4 };
+enum { ROUNDS = 2, TRIES_MOST = 96, TRIES_LEAST = 16, LLOYD_STEPS = 20, BASES = 4, PULLS = 8 };
+#define PULL 0.08
 #define WORK_MOST 4e8 /* rows * clusters * dimensions looked at in all tries of a round */
 
 struct candidate {
@@ -34,27 +35,41 @@ struct near {
 	struct seg_rng rng;
 };
 
+/* ret_column [k]: of each cluster of `to` its own in `from`, if that has most of its rows, else -1. */
+static enum seg_rc match_labels(const uint32_t *from, const uint32_t *to, size_t n, uint32_t k, int32_t *ret_column,
+				double *ret_moved, struct seg_error *err)
+{
+	double *cost = calloc((size_t)k * k + 1, sizeof(*cost)), kept = 0;
+	enum seg_rc rc;
+
+	if (!cost)
+		return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
+	for (size_t i = 0; i < n; i++)
+		cost[(size_t)to[i] * k + from[i]]--;
+	rc = seg_hungarian(cost, k, k, ret_column, err);
+	for (uint32_t i = 0; !rc && i < k; i++) {
+		double members = 0, both = ret_column[i] < 0 ? 0 : -cost[(size_t)i * k + (uint32_t)ret_column[i]];
+		for (uint32_t j = 0; j < k; j++)
+			members -= cost[(size_t)i * k + j];
+		kept += both;
+		if (2 * both < members)
+			ret_column[i] = -1;
+	}
+	free(cost);
+	if (!rc)
+		*ret_moved = n ? 1 - kept / (double)n : 0;
+	return rc;
+}
+
 enum seg_rc seg_moved_share(const uint32_t *from, const uint32_t *to, size_t n, uint32_t k, double *ret,
 			    struct seg_error *err)
 {
-	double *cost = calloc((size_t)k * k + 1, sizeof(*cost));
-	int32_t *column = calloc(k + 1, sizeof(*column));
-	double kept = 0;
-	enum seg_rc rc = SEG_OK;
+	int32_t *column = malloc((k + 1) * sizeof(*column));
+	enum seg_rc rc;
 
-	if (!cost || !column)
-		rc = seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
-	if (!rc) {
-		for (size_t i = 0; i < n; i++)
-			cost[(size_t)to[i] * k + from[i]]--;
-		rc = seg_hungarian(cost, k, k, column, err);
-	}
-	for (uint32_t i = 0; !rc && i < k; i++)
-		if (column[i] >= 0)
-			kept -= cost[(size_t)i * k + (uint32_t)column[i]];
-	if (!rc)
-		*ret = n ? 1 - kept / (double)n : 0;
-	free(cost);
+	if (!column)
+		return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
+	rc = match_labels(from, to, n, k, column, ret, err);
 	free(column);
 	return rc;
 }
@@ -154,6 +169,43 @@ static enum seg_rc look_around(struct near *w, double *copies, struct seg_error 
 	return rc;
 }
 
+/* Inertia is flat around an optimum, and who is nearest to what is not: pulled back a little towards where they were, the
+ * centroids lose next to nothing, and fewer customers on the borders move. */
+static enum seg_rc pull_back(struct near *w, double *pulled, struct seg_error *err)
+{
+	const struct seg_near_search *s = w->s;
+	size_t cells = (size_t)s->k * s->d;
+	struct candidate from = {.centroids = w->start};
+	struct seg_kmeans at = {.k = s->k, .centroids = pulled, .labels = malloc((s->n + 1) * sizeof(*at.labels))};
+	int32_t *column = malloc((s->k + 1) * sizeof(*column));
+	enum seg_rc rc = SEG_OK;
+
+	if (!at.labels || !column)
+		rc = seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
+	take(&from, w->chosen.centroids, w->chosen.moved, w->chosen.cost, cells);
+	if (!rc) {
+		seg_kmeans_assign(s->x, s->n, s->d, from.centroids, s->k, at.labels, NULL, NULL);
+		rc = match_labels(s->labels, at.labels, s->n, s->k, column, &from.moved, err);
+	}
+	for (int step = 1; !rc && step <= PULLS; step++) {
+		double moved, cost, share = PULL * step;
+
+		for (size_t i = 0; i < cells; i++) {
+			int32_t old = column[i / s->d];
+			double c = from.centroids[i];
+			pulled[i] = old < 0 ? c : c + share * (s->current[(size_t)old * s->d + i % s->d] - c);
+		}
+		at.inertia = seg_kmeans_assign(s->x, s->n, s->d, pulled, s->k, at.labels, NULL, NULL);
+		rc = seg_moved_share(s->labels, at.labels, s->n, s->k, &moved, err);
+		cost = cost_of(w, at.inertia, moved);
+		if (!rc && cost < w->chosen.cost)
+			take(&w->chosen, pulled, moved, cost, cells);
+	}
+	free(at.labels);
+	free(column);
+	return rc;
+}
+
 enum seg_rc seg_near_find(const struct seg_near_search *search, struct seg_kmeans *best, double *ret_moved,
 			  struct seg_error *err)
 {
@@ -179,6 +231,8 @@ enum seg_rc seg_near_find(const struct seg_near_search *search, struct seg_kmean
 		take(&w.chosen, best->centroids, moved, cost_of(&w, best->inertia, moved), cells);
 		rc = look_around(&w, memory + (2 + BASES) * cells, err);
 	}
+	if (!rc)
+		rc = pull_back(&w, memory + (2 + BASES) * cells, err);
 	if (!rc && seg_is_cancelled(search->cancelled))
 		rc = seg_error_set(err, SEG_RETRY, "k-means: cancelled");
 	if (!rc) {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "segmenter/near.h"
 #include "segmenter/refit_internal.h"
 #include "segmenter/scaler.h"
 
@@ -209,6 +210,41 @@ static enum seg_rc label_by_current(struct seg_refit *r, struct seg_error *err)
 	return failed ? seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory") : SEG_OK;
 }
 
+static bool any_gone(const struct seg_refit *r)
+{
+	bool any = false;
+
+	for (uint32_t j = 0; j < r->current->k; j++)
+		any = any || r->gone[j];
+	return any;
+}
+
+/* If the best fit is better enough to be promoted, a fit nearly as good that moves fewer takes its place. */
+static enum seg_rc settle(struct seg_refit *r, const double *x, struct seg_error *err)
+{
+	uint32_t d = r->basis.len, k = r->current->k;
+	double *centroids, inertia, moved;
+	enum seg_rc rc = SEG_OK;
+
+	if (!r->comparable || k == 0)
+		return SEG_OK;
+	centroids = malloc((size_t)k * d * sizeof(*centroids));
+	if (!centroids)
+		return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
+	seg_scaler_apply(r->scale, d, r->current->centroids, k, centroids);
+	inertia = seg_kmeans_assign(x, r->n, d, centroids, k, NULL, NULL, NULL);
+	if (isnan(inertia))
+		rc = seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
+	else
+		r->gate.best_gain = inertia > 0 ? 1 - r->km.inertia / inertia : 0;
+	if (!rc && r->km.k == k && r->gate.best_gain > r->limits.gain && !any_gone(r))
+		rc = seg_near_find(
+			&(struct seg_near_search){x, r->n, d, k, centroids, r->current_labels, r->seed, &r->cancelled},
+			&r->km, &moved, err);
+	free(centroids);
+	return rc;
+}
+
 static void centroid_distances(const struct seg_refit *r, double *ret)
 {
 	uint32_t d = r->basis.len, k = r->current->k;
@@ -281,6 +317,8 @@ void seg_refit_run(struct seg_refit *r)
 	if (!r->rc)
 		r->rc = label_by_current(r, &r->error);
 	if (!r->rc)
+		r->rc = settle(r, x, &r->error);
+	if (!r->rc)
 		r->rc = match(r, &r->error);
 	if (!r->rc)
 		r->rc = seg_gate_judge(r, x, &r->error);
@@ -310,6 +348,7 @@ static void record(struct seg_learner *l, const struct seg_refit *r, double iner
 				      .wanted = r->k_auto ? 0 : r->k,
 				      .customers = l->customers,
 				      .gain = r->gate.gain,
+				      .best_gain = r->gate.best_gain,
 				      .inertia_per_customer = inertia,
 				      .promoted = promoted,
 				      .held = held,

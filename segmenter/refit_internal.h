@@ -8,7 +8,8 @@
 
 /* The gate's figures; NAN: not looked at, or nothing to compare with. */
 struct seg_gate {
-	double gain; /* share of the current centroids' inertia saved, under the fresh scale */
+	double gain;	  /* share of the current centroids' inertia saved, under the fresh scale */
+	double best_gain; /* that of the best fit, which may have given way to one that moves fewer (near.h) */
 	double silhouette, current_silhouette; /* of the candidate and of the current centroids on the same rows */
 	double stability;		       /* mean adjusted Rand index of fits on half samples */
 	double moved;			       /* share of the sample whose nearest segment would be another */

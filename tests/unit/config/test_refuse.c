@@ -87,7 +87,7 @@ static void test_wrong_values_say_what_is_allowed(void **state)
 		{"drift: {psi_warning: 0}\n",
 		 "t.yaml:1:22: drift.psi_warning: `0` is out of range; allowed: above 0 to 100"},
 		{"segmenter: {k: many}\n",
-		 "t.yaml:1:16: segmenter.k: `many` is not a whole number; allowed: auto, or 1 to 64"},
+		 "t.yaml:1:16: segmenter.k: `many` is not a whole number; allowed: auto, or 1 to 256"},
 		{"log: {level: warning}\n",
 		 "t.yaml:1:14: log.level: `warning` is not known; allowed: error, warn, info or debug"},
 		{"log: {level: inf}\n",
