@@ -32,11 +32,14 @@ struct seg_decayed1 { /* the same with one half-life, given by the context */
 	double count;
 };
 
+#define SEG_UNKNOWN_MONEY (-1) /* of a profile stored before it was kept */
+
 enum { SEG_PURCHASE_DAYS = 1024 }; /* newest distinct UTC days of purchase kept */
 
 struct seg_orders {
 	uint64_t purchases, refunds;
 	int64_t purchased_micro, refunded_micro;
+	int64_t first_day_micro;	 /* purchased on the first UTC day with a purchase; SEG_UNKNOWN_MONEY */
 	int64_t first_ms, last_ms;	 /* purchases only; SEG_NO_TIME */
 	struct seg_decayed1 decayed_60d; /* purchases, half-life 60 days */
 	uint32_t days_len, days_cap;
@@ -119,6 +122,7 @@ struct seg_decision {
 	int64_t since_ms;	       /* stream time of the last move; SEG_NO_TIME */
 	uint64_t previous;	       /* segment held before this one, 0: none */
 	uint8_t advantage; /* of the last move: 1 + hundredths of 1 - d_new / d_held, at most 101; 0: unknown */
+	bool flapped; /* the last move went back to `previous` within days (daemon/flaps.h) */
 	struct seg_held_rules rules;
 	int64_t stay_out[SEG_SOURCES]; /* erasure: the partition's positions - 1; what lies at or below stays out */
 };

@@ -115,7 +115,7 @@ static int measure(const struct seg_model *m, struct seg_profile **p, struct seg
 
 	for (int n = 0; n < 16; n++)
 		for (int i = 0; i < CUSTOMERS; i++)
-			seg_basis_values(&m->basis, p[i], NOW_MS + n, values[i]);
+			seg_basis_values(&m->basis, p[i], NOW_MS + n, NULL, values[i]);
 	keep_least(&c->values, per_customer(start));
 	start = seg_monotonic_us();
 	for (int n = 0; n < 16; n++)

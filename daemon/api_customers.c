@@ -113,11 +113,11 @@ static json_t *features_json(const struct seg_model *m, const struct seg_profile
 	json_t *list = json_array();
 	for (size_t i = 0; i < seg_catalogue_len(); i++)
 		add_feature(list, seg_catalogue_at(i)->name,
-			    seg_catalogue_value(i, p, now_ms), seg_catalogue_at(i)->unit);
+			    seg_catalogue_value(i, p, now_ms, m ? &m->constants : NULL), seg_catalogue_at(i)->unit);
 	for (uint32_t j = 0; m && j < m->basis.len; j++) {
 		const struct seg_basis_feature *f = &m->basis.features[j];
 		if (f->catalogue < 0)
-			add_feature(list, f->config.name, seg_basis_feature_value(f, p, now_ms), "");
+			add_feature(list, f->config.name, seg_basis_feature_value(f, p, now_ms, &m->constants), "");
 	}
 	return list;
 }
@@ -172,7 +172,7 @@ static void add_place(struct seg_server *s, const struct seg_model *m, const str
 		return;
 	seg_evaluate(m, q->profile, q->now_ms, &rules, ev);
 	for (uint32_t j = 0; j < m->d; j++)
-		own[j] = seg_basis_feature_value(&m->basis.features[j], q->profile, q->now_ms);
+		own[j] = seg_basis_feature_value(&m->basis.features[j], q->profile, q->now_ms, &m->constants);
 	struct seg_api_place place = {
 		.m = m,
 		.values = ev->values,

@@ -75,7 +75,7 @@ static json_t *features_json(const struct seg_about *about, const struct seg_pro
 {
 	json_t *o = json_object();
 	for (size_t i = 0; i < seg_catalogue_len(); i++)
-		json_object_set_new(o, seg_catalogue_at(i)->name, number(seg_catalogue_value(i, p, now_ms)));
+		json_object_set_new(o, seg_catalogue_at(i)->name, number(seg_catalogue_value(i, p, now_ms, NULL)));
 	for (uint32_t i = 0; i < about->features_len; i++) {
 		const char *name = about->features[i].name;
 		if (strncmp(name, "attr:", 5) == 0)

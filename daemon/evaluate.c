@@ -19,7 +19,7 @@ void seg_evaluate(const struct seg_model *model, const struct seg_profile *p, in
 	memset(&ret->contribution, 0, sizeof(ret->contribution));
 	if (!has_clusters(model))
 		return;
-	seg_basis_values(&model->basis, p, now_ms, ret->values);
+	seg_basis_values(&model->basis, p, now_ms, &model->constants, ret->values);
 	seg_model_vector(model, ret->values, ret->vector);
 	struct seg_assignment a;
 	seg_model_assign(model, ret->vector, &a);

@@ -82,6 +82,7 @@ enum seg_rc seg_learner_config_from(const struct seg_config *config, struct seg_
 			 config->segmenter.gate.stability, config->segmenter.gate.moved,
 			 config->segmenter.gate.min_size},
 		.refit_on_drift = config->drift.refit == SEG_CONFIG_DRIFT_REFIT_AUTO,
+		.horizon_weeks = (double)config->lifetime_value.horizon_ms / (7.0 * (double)SEG_DAY_MS),
 		.promotion_manual = config->segmenter.promotion == SEG_CONFIG_PROMOTION_MANUAL,
 		.hysteresis = config->segmenter.hysteresis,
 		.drift_window_ms = config->drift.window_ms,

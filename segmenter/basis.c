@@ -194,18 +194,20 @@ uint64_t seg_basis_id(const struct seg_basis *basis)
 	return id ? id : 1;
 }
 
-double seg_basis_feature_value(const struct seg_basis_feature *f, const struct seg_profile *p, int64_t now_ms)
+double seg_basis_feature_value(const struct seg_basis_feature *f, const struct seg_profile *p, int64_t now_ms,
+			       const struct seg_constants *constants)
 {
 	if (f->catalogue >= 0)
-		return seg_catalogue_value((size_t)f->catalogue, p, now_ms);
+		return seg_catalogue_value((size_t)f->catalogue, p, now_ms, constants);
 	return seg_attribute_value(p, seg_str_from(f->config.name + ATTRIBUTE_PREFIX_LEN));
 }
 
-void seg_basis_values(const struct seg_basis *basis, const struct seg_profile *p, int64_t now_ms, int32_t *ret_values)
+void seg_basis_values(const struct seg_basis *basis, const struct seg_profile *p, int64_t now_ms,
+		      const struct seg_constants *constants, int32_t *ret_values)
 {
 	for (uint32_t i = 0; i < basis->len; i++) {
 		const struct seg_basis_feature *f = &basis->features[i];
-		double x = seg_basis_feature_value(f, p, now_ms);
+		double x = seg_basis_feature_value(f, p, now_ms, constants);
 
 		ret_values[i] = seg_basis_fix(f, seg_transform_apply(f->config.transform, x));
 	}

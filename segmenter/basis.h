@@ -19,6 +19,8 @@
 
 enum { SEG_MAX_FEATURES = 128, SEG_GRID_BINS = 256, SEG_FEATURE_NAME_MAX = 80 };
 
+struct seg_constants;
+
 enum seg_transform { SEG_LOG1P, SEG_LINEAR, SEG_SQRT, SEG_QUANTILE };
 enum seg_scaler_kind { SEG_SCALER_Z, SEG_SCALER_ROBUST };
 enum seg_impute { SEG_IMPUTE_MEAN, SEG_IMPUTE_MODE, SEG_IMPUTE_ZERO, SEG_IMPUTE_SEGMENT, SEG_IMPUTE_KNN };
@@ -68,14 +70,16 @@ int seg_scaler_find(const char *name);
 int seg_impute_find(const char *name);
 
 /* A feature of the basis in its own unit at now_ms; NAN: missing. */
-double seg_basis_feature_value(const struct seg_basis_feature *f, const struct seg_profile *p, int64_t now_ms);
+double seg_basis_feature_value(const struct seg_basis_feature *f, const struct seg_profile *p, int64_t now_ms,
+			       const struct seg_constants *constants);
 
 /* Transformed (unscaled) value of a feature in its own units, and back. NAN stays NAN. Quantile: linear until knots. */
 double seg_transform_apply(enum seg_transform t, double x);
 double seg_transform_invert(enum seg_transform t, double y);
 
 /* The contribution's values of a profile at now_ms. ret_values has basis->len elements; never fails. */
-void seg_basis_values(const struct seg_basis *basis, const struct seg_profile *p, int64_t now_ms, int32_t *ret_values);
+void seg_basis_values(const struct seg_basis *basis, const struct seg_profile *p, int64_t now_ms,
+		      const struct seg_constants *constants, int32_t *ret_values);
 
 /* Fixed point and back to transformed units (SEG_MISSING <-> NAN). */
 int32_t seg_basis_fix(const struct seg_basis_feature *f, double transformed);

@@ -69,11 +69,34 @@ const char *seg_catalogue_nearest(const char *name)
 	return nearest;
 }
 
-double seg_catalogue_value(size_t i, const struct seg_profile *p, int64_t now_ms)
+static double fitted_value(unsigned what, const struct seg_constants *constants, const struct seg_buyer *b)
+{
+	if (what == SEG_FITTED_LIFETIME_VALUE)
+		return seg_lifetime_value(constants, b);
+	return seg_score_of(constants, (enum seg_score)what, b);
+}
+
+bool seg_catalogue_is_fitted(size_t i)
+{
+	return !entry_at(i)->value;
+}
+
+double seg_catalogue_value(size_t i, const struct seg_profile *p, int64_t now_ms, const struct seg_constants *constants)
+{
+	const struct seg_feature_entry *e = entry_at(i);
+	struct seg_buyer b;
+
+	if (e->value)
+		return e->value(p, now_ms, e->arg);
+	seg_buyer_of(p, now_ms, &b);
+	return fitted_value(e->arg, constants, &b);
+}
+
+double seg_catalogue_fitted(size_t i, const struct seg_buyer *b, const struct seg_constants *constants)
 {
 	const struct seg_feature_entry *e = entry_at(i);
 
-	return e->value(p, now_ms, e->arg);
+	return e->value ? (double)NAN : fitted_value(e->arg, constants, b);
 }
 
 static double numeric(const struct seg_value *v)

@@ -11,6 +11,7 @@
 
 #include "base/profile.h"
 #include "segmenter/basis.h"
+#include "segmenter/constants.h"
 
 struct seg_feature_def {
 	const char *name, *unit, *help; /* help: the definition in a sentence */
@@ -22,12 +23,18 @@ struct seg_feature_def {
 };
 
 size_t seg_catalogue_len(void);
+/* It depends on what a promotion has fitted (struct seg_constants). */
+bool seg_catalogue_is_fitted(size_t i);
 const struct seg_feature_def *seg_catalogue_at(size_t i);
 int seg_catalogue_find(const char *name);	     /* index or -1 */
 const char *seg_catalogue_nearest(const char *name); /* for error messages */
 
-/* One feature; NAN: missing. */
-double seg_catalogue_value(size_t i, const struct seg_profile *p, int64_t now_ms);
+/* One feature; NAN: missing. constants: of the model version, for features that depend on it; NULL: those are missing. */
+double seg_catalogue_value(size_t i, const struct seg_profile *p, int64_t now_ms,
+			   const struct seg_constants *constants);
+
+/* The same of a fitted feature, from what a buyer was reduced to; NAN for the others. */
+double seg_catalogue_fitted(size_t i, const struct seg_buyer *b, const struct seg_constants *constants);
 
 /* A numeric profile attribute (long, double, bool as 0/1); NAN: missing or not numeric. */
 double seg_attribute_value(const struct seg_profile *p, struct seg_str name);

@@ -96,6 +96,27 @@ static const struct seg_feature_entry entries[] = {
 	  SEG_LOG1P, 0, SEG_PURCHASE_DAYS, false},
 	 purchase_days,
 	 0},
+	{{"lifetime_value", "money",
+	  "Purchases less refunds so far, and what BG/NBD and Gamma-Gamma, fitted at the promotion, expect within "
+	  "lifetime_value.horizon; missing without a purchase.",
+	  "rfm", "valuable", "of little value", SEG_LOG1P, -1000, 1e6, false},
+	 NULL,
+	 SEG_FITTED_LIFETIME_VALUE},
+	{{"r_score", "quintile",
+	  "Quintile of recency among all customers with a purchase at the promotion, 5 the most recent; ties get that "
+	  "of "
+	  "their middle rank; 0 without a purchase.",
+	  "rfm", "recent", "lapsing", SEG_LINEAR, 0, 5, true},
+	 NULL,
+	 SEG_R_SCORE},
+	{{"f_score", "quintile", "Quintile of frequency, as r_score; 5 the most frequent.", "rfm", "frequent",
+	  "occasional", SEG_LINEAR, 0, 5, false},
+	 NULL,
+	 SEG_F_SCORE},
+	{{"m_score", "quintile", "Quintile of monetary, as r_score; 5 the highest.", "rfm", "high-value", "low-value",
+	  SEG_LINEAR, 0, 5, false},
+	 NULL,
+	 SEG_M_SCORE},
 };
 
 const struct seg_feature_group seg_features_rfm = {entries, sizeof(entries) / sizeof(entries[0])};

@@ -10,9 +10,12 @@
 #define SEG_ORDERS_HALF_LIFE_DAYS 60
 #define SEG_HABIT_HALF_LIFE_DAYS 30
 
+/* Features that depend on what a promotion has fitted: no function of their own, and this as their arg. */
+enum { SEG_FITTED_LIFETIME_VALUE = SEG_SCORES /* below: enum seg_score */ };
+
 struct seg_feature_entry {
 	struct seg_feature_def def;
-	double (*value)(const struct seg_profile *p, int64_t now_ms, unsigned arg);
+	double (*value)(const struct seg_profile *p, int64_t now_ms, unsigned arg); /* NULL: of a fitted feature */
 	unsigned arg; /* what the function is about: a kind and a half-life, a device, … */
 };
 

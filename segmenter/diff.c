@@ -34,7 +34,7 @@ static json_t *features_json(const struct seg_model *m, const struct seg_profile
 
 	for (uint32_t f = 0; f < m->d; f++)
 		json_object_set_new(o, m->basis.features[f].config.name,
-				    number(seg_basis_feature_value(&m->basis.features[f], p, now_ms)));
+				    number(seg_basis_feature_value(&m->basis.features[f], p, now_ms, &m->constants)));
 	return o;
 }
 
@@ -44,7 +44,7 @@ static uint32_t nearest(const struct seg_model *m, const struct seg_profile *p, 
 	double vector[SEG_MAX_FEATURES];
 	struct seg_assignment a;
 
-	seg_basis_values(&m->basis, p, now_ms, values);
+	seg_basis_values(&m->basis, p, now_ms, &m->constants, values);
 	seg_model_vector(m, values, vector);
 	seg_model_assign(m, vector, &a);
 	return a.nearest;

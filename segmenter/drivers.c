@@ -34,7 +34,7 @@ static void fill(const struct seg_model *m, uint32_t j, const struct seg_profile
 	double transformed = seg_basis_unfix(f, value);
 
 	ret->feature = f->config.name;
-	ret->value = seg_basis_feature_value(f, p, now_ms);
+	ret->value = seg_basis_feature_value(f, p, now_ms, &m->constants);
 	ret->zscore = ((isnan(transformed) ? m->scale[j].imputed : transformed) - m->scale[j].mean) / m->scale[j].scale;
 	ret->contribution = share;
 }

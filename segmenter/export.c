@@ -111,18 +111,21 @@ enum seg_rc seg_model_export(const struct seg_model *m, struct seg_buf *out, str
 	return rc;
 }
 
-static size_t fill_features(const struct seg_basis *basis, const struct seg_profile *p, int64_t now_ms,
-			    struct seg_named_value *ret)
+static size_t fill_features(const struct seg_model *m, const struct seg_basis *basis, const struct seg_profile *p,
+			    int64_t now_ms, struct seg_named_value *ret)
 {
+	const struct seg_constants *constants = m ? &m->constants : NULL;
 	size_t len = 0;
 
 	assert(seg_catalogue_len() <= SEG_CATALOGUE_MAX);
 	for (size_t i = 0; i < seg_catalogue_len(); i++)
-		ret[len++] = (struct seg_named_value){seg_catalogue_at(i)->name, seg_catalogue_value(i, p, now_ms)};
+		ret[len++] = (struct seg_named_value){seg_catalogue_at(i)->name,
+						      seg_catalogue_value(i, p, now_ms, constants)};
 	for (uint32_t j = 0; j < basis->len; j++) {
 		const struct seg_basis_feature *f = &basis->features[j];
 		if (f->catalogue < 0)
-			ret[len++] = (struct seg_named_value){f->config.name, seg_basis_feature_value(f, p, now_ms)};
+			ret[len++] = (struct seg_named_value){f->config.name,
+							      seg_basis_feature_value(f, p, now_ms, constants)};
 	}
 	return len;
 }
@@ -137,8 +140,8 @@ void seg_customer_row_fill(const struct seg_model *m, const struct seg_basis *co
 	*ret = (struct seg_customer_row){
 		.customer_id = p->id, .segment = p->decision.cluster, .distance = NAN, .margin = NAN};
 	ret->features = scratch->features;
-	ret->features_len = fill_features(basis, p, now_ms, scratch->features);
-	seg_basis_values(basis, p, now_ms, scratch->values);
+	ret->features_len = fill_features(fitted ? m : NULL, basis, p, now_ms, scratch->features);
+	seg_basis_values(basis, p, now_ms, fitted ? &m->constants : NULL, scratch->values);
 	for (uint32_t j = 0; j < basis->len; j++)
 		scratch->transformed[j] = seg_basis_unfix(&basis->features[j], scratch->values[j]);
 	ret->transformed = scratch->transformed;

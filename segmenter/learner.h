@@ -34,6 +34,7 @@ struct seg_learner_config {
 	bool promotion_manual;
 	struct seg_gate_limits gate;
 	bool refit_on_drift;
+	double horizon_weeks; /* of lifetime_value */
 	double hysteresis;
 	int64_t drift_window_ms;
 	double psi_warning, psi_critical;

@@ -165,6 +165,7 @@ bool seg_cluster_starved(const struct seg_learner *l, uint32_t index);
 struct seg_candidate {
 	const struct seg_basis *basis;
 	const struct seg_scale *scale;
+	const struct seg_constants *constants;
 	uint32_t k;
 	const double *centroids;	 /* [k * d] model space of `scale` */
 	const uint64_t *sizes;		 /* [k] members in the sample */

@@ -17,6 +17,7 @@
 #include "base/outputs.h"
 #include "base/profile.h"
 #include "segmenter/basis.h"
+#include "segmenter/constants.h"
 
 enum { SEG_MAX_CLUSTERS = 256, SEG_SEGMENT_NAME_MAX = 96, SEG_MAX_PARENTS = 8, SEG_MODEL_REASON_MAX = 16 };
 
@@ -48,7 +49,8 @@ struct seg_model {
 	int64_t time_ms;		   /* fold's stream time when made */
 	int64_t promoted_ms, first_fit_ms;
 	struct seg_basis basis;
-	uint32_t d, k; /* features of the vector; active clusters */
+	struct seg_constants constants; /* of features that depend on the promotion */
+	uint32_t d, k;			/* features of the vector; active clusters */
 	struct seg_scale scale[SEG_MAX_FEATURES];
 	uint64_t *clusters; /* [k] ids, ascending */
 	double *centroids;  /* [k * d] transformed units, row per cluster */

@@ -108,6 +108,32 @@ static json_t *segment_json(const struct seg_segment *s, bool *ok)
 	return o;
 }
 
+static json_t *scores_json(const struct seg_constants *c)
+{
+	json_t *a = json_array();
+
+	if (!c->scores)
+		return a;
+	for (unsigned s = 0; s < SEG_SCORES; s++)
+		json_array_append_new(a, json_pack("[i,i,i,i]", c->quintiles[s].from[0], c->quintiles[s].from[1],
+						   c->quintiles[s].from[2], c->quintiles[s].from[3]));
+	return a;
+}
+
+static json_t *constants_json(const struct seg_constants *c, bool *ok)
+{
+	const struct seg_lifetime *l = &c->lifetime;
+	const double counts[] = {l->r, l->alpha, l->a, l->b, l->log_likelihood};
+	const double spend[] = {l->p, l->q, l->v, l->spend_log_likelihood};
+	json_t *o = json_object();
+
+	put(o, "quintiles", scores_json(c), ok);
+	put(o, "bg_nbd", numbers_json(counts, l->counts ? 5 : 0), ok);
+	put(o, "gamma_gamma", numbers_json(spend, l->spend ? 4 : 0), ok);
+	put(o, "horizon_weeks", number_json(c->horizon_weeks), ok);
+	return o;
+}
+
 static void put_arrays(const struct seg_model *m, json_t *root, bool *ok)
 {
 	json_t *features = json_array(), *centroids = json_array(), *segments = json_array();
@@ -151,6 +177,7 @@ enum seg_rc seg_model_encode(const struct seg_model *m, struct seg_buf *out, str
 	put(root, "first_fit_ms", time_json(m->first_fit_ms), &ok);
 	put(root, "basis", id_json(m->basis.id), &ok);
 	put_arrays(m, root, &ok);
+	put(root, "constants", constants_json(&m->constants, &ok), &ok);
 	put(root, "next_cluster", id_json(m->next_cluster), &ok);
 	put(root, "sample_bound", id_json(m->sample_bound), &ok);
 	put(root, "inertia_per_customer", number_json(m->inertia_per_customer), &ok);
@@ -343,6 +370,61 @@ static bool get_segments(const json_t *root, struct seg_model *m)
 	return true;
 }
 
+static bool get_quintiles(const json_t *a, struct seg_constants *c)
+{
+	if (!json_is_array(a) || (json_array_size(a) != 0 && json_array_size(a) != SEG_SCORES))
+		return false;
+	c->scores = json_array_size(a) == SEG_SCORES;
+	for (size_t s = 0; s < json_array_size(a); s++) {
+		const json_t *row = json_array_get(a, s);
+		for (size_t i = 0; i < 4; i++) {
+			json_int_t from = json_integer_value(json_array_get(row, i));
+			if (json_array_size(row) != 4 || from < 0 || from > SEG_GRID_BINS)
+				return false;
+			c->quintiles[s].from[i] = (uint16_t)from;
+		}
+	}
+	return true;
+}
+
+/* Empty, or `len` numbers of which the first `positive` are parameters. */
+static bool get_parameters(const json_t *a, double *ret, size_t len, size_t positive, bool *ret_fitted)
+{
+	if (!json_is_array(a) || (json_array_size(a) != 0 && json_array_size(a) != len))
+		return false;
+	*ret_fitted = json_array_size(a) == len;
+	for (size_t i = 0; i < json_array_size(a); i++)
+		if (!get_number(json_array_get(a, i), &ret[i]) || !isfinite(ret[i]) || (i < positive && !(ret[i] > 0)))
+			return false;
+	return true;
+}
+
+/* Models written before there were constants have none fitted. */
+static bool get_constants(const json_t *root, struct seg_constants *c)
+{
+	const json_t *o = json_object_get(root, "constants");
+	double counts[5] = {0}, spend[4] = {0};
+	struct seg_lifetime *l = &c->lifetime;
+
+	if (!o)
+		return true;
+	if (!get_quintiles(json_object_get(o, "quintiles"), c) ||
+	    !get_parameters(json_object_get(o, "bg_nbd"), counts, 5, 4, &l->counts) ||
+	    !get_parameters(json_object_get(o, "gamma_gamma"), spend, 4, 3, &l->spend) ||
+	    !get_real(o, "horizon_weeks", &c->horizon_weeks) || !(c->horizon_weeks >= 0) || (l->spend && spend[1] <= 1))
+		return false;
+	l->r = counts[0];
+	l->alpha = counts[1];
+	l->a = counts[2];
+	l->b = counts[3];
+	l->log_likelihood = counts[4];
+	l->p = spend[0];
+	l->q = spend[1];
+	l->v = spend[2];
+	l->spend_log_likelihood = spend[3];
+	return true;
+}
+
 /* Models written before there were candidates have none of it. */
 static bool get_origin(const json_t *root, struct seg_model *m)
 {
@@ -374,6 +456,8 @@ static const char *get_model(const json_t *root, struct seg_model *m)
 		return "a time";
 	if (!get_origin(root, m))
 		return "where it comes from";
+	if (!get_constants(root, &m->constants))
+		return "the constants";
 	if (!get_features(root, m))
 		return "the features";
 	if (!get_centroids(root, m))

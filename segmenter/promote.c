@@ -113,6 +113,7 @@ enum seg_rc seg_candidate_model(struct seg_learner *l, const struct seg_candidat
 	m->first_fit_ms = old->promotion ? old->first_fit_ms : c->now_ms;
 	m->basis = *c->basis;
 	m->d = c->basis->len;
+	m->constants = *c->constants;
 	memcpy(m->scale, c->scale, m->d * sizeof(*m->scale));
 	m->sample_bound = l->bound;
 	m->inertia_per_customer = c->inertia_per_customer;

@@ -26,7 +26,7 @@ static void measure(const struct seg_learner *l, size_t n, int64_t now_ms, struc
 	int32_t values[SEG_MAX_FEATURES];
 
 	for (size_t i = 0; i < n; i++) {
-		seg_basis_values(&m->basis, l->sample[i].profile, now_ms, values);
+		seg_basis_values(&m->basis, l->sample[i].profile, now_ms, &m->constants, values);
 		seg_model_vector(m, values, s->x + i * m->d);
 	}
 	ret->inertia = seg_kmeans_assign(s->x, n, m->d, m->vectors, m->k, s->labels, s->first, s->second);

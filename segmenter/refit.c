@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "segmenter/catalogue.h"
 #include "segmenter/near.h"
 #include "segmenter/refit_internal.h"
 #include "segmenter/scaler.h"
@@ -33,6 +34,7 @@ void seg_refit_free(struct seg_refit *r)
 		free(r->current_rows);
 	free(r->rows);
 	seg_kmeans_release(&r->km);
+	free(r->buyers);
 	free(r->matches);
 	free(r->sizes);
 	free(r->current_labels);
@@ -43,13 +45,14 @@ void seg_refit_free(struct seg_refit *r)
 /* ---- begin */
 
 /* The sampled customers as transformed values in a basis. NULL: no memory. */
-static double *sample_rows(const struct seg_learner *l, const struct seg_basis *basis, size_t n, int64_t now_ms)
+static double *sample_rows(const struct seg_learner *l, const struct seg_basis *basis,
+			   const struct seg_constants *constants, size_t n, int64_t now_ms)
 {
 	double *rows = malloc((n * basis->len + 1) * sizeof(*rows));
 	int32_t values[SEG_MAX_FEATURES];
 
 	for (size_t i = 0; rows && i < n; i++) {
-		seg_basis_values(basis, l->sample[i].profile, now_ms, values);
+		seg_basis_values(basis, l->sample[i].profile, now_ms, constants, values);
 		for (uint32_t f = 0; f < basis->len; f++)
 			rows[i * basis->len + f] = seg_basis_unfix(&basis->features[f], values[f]);
 	}
@@ -62,7 +65,8 @@ static void attribute_most(const struct seg_learner *l, size_t n, int64_t now_ms
 	for (uint32_t f = 0; f < l->basis.len; f++) {
 		ret[f] = 0;
 		for (size_t i = 0; l->basis.features[f].catalogue < 0 && i < n; i++) {
-			double x = fabs(seg_basis_feature_value(&l->basis.features[f], l->sample[i].profile, now_ms));
+			double x = fabs(
+				seg_basis_feature_value(&l->basis.features[f], l->sample[i].profile, now_ms, NULL));
 			if (x > ret[f] && isfinite(x))
 				ret[f] = x;
 		}
@@ -93,13 +97,52 @@ static bool too_clamped(const struct seg_basis *basis, const double *rows, size_
 	return false;
 }
 
+static bool is_fitted(const struct seg_basis *basis, uint32_t f)
+{
+	return basis->features[f].catalogue >= 0 && seg_catalogue_is_fitted((size_t)basis->features[f].catalogue);
+}
+
+static bool any_fitted(const struct seg_basis *basis)
+{
+	for (uint32_t f = 0; f < basis->len; f++)
+		if (is_fitted(basis, f))
+			return true;
+	return false;
+}
+
+/* The same rows, unless features are to be fitted anew. */
+static enum seg_rc copy_rows(struct seg_refit *r, struct seg_error *err)
+{
+	size_t size = (r->n * r->basis.len + 1) * sizeof(*r->rows);
+	bool fitted = any_fitted(&r->basis);
+
+	r->rows = fitted ? malloc(size) : r->current_rows;
+	if (!r->rows)
+		return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory (%zu profiles)", r->n);
+	if (fitted)
+		memcpy(r->rows, r->current_rows, size - sizeof(*r->rows));
+	return SEG_OK;
+}
+
+/* What the constants are fitted from. */
+static enum seg_rc reduce_buyers(const struct seg_learner *l, struct seg_refit *r, struct seg_error *err)
+{
+	r->constants.horizon_weeks = l->config.horizon_weeks;
+	r->buyers = malloc((r->n + 1) * sizeof(*r->buyers));
+	if (!r->buyers)
+		return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory (%zu profiles)", r->n);
+	for (size_t i = 0; i < r->n; i++)
+		seg_buyer_of(l->sample[i].profile, r->now_ms, &r->buyers[i]);
+	return SEG_OK;
+}
+
 static enum seg_rc choose_basis(struct seg_learner *l, struct seg_refit *r, struct seg_error *err)
 {
 	double most[SEG_MAX_FEATURES];
 	enum seg_rc rc;
 
 	if (r->current->promotion > 0) {
-		r->current_rows = sample_rows(l, &r->current->basis, r->n, r->now_ms);
+		r->current_rows = sample_rows(l, &r->current->basis, &r->current->constants, r->n, r->now_ms);
 		if (!r->current_rows)
 			return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory (%zu profiles)", r->n);
 	}
@@ -109,15 +152,14 @@ static enum seg_rc choose_basis(struct seg_learner *l, struct seg_refit *r, stru
 		r->basis = r->current->basis;
 		for (uint32_t f = 0; f < r->basis.len; f++)
 			r->basis.features[f].config = l->config.features[f];
-		r->rows = r->current_rows;
 		r->comparable = true;
-		return SEG_OK;
+		return copy_rows(r, err);
 	}
 	attribute_most(l, r->n, r->now_ms, most);
 	rc = seg_basis_init(&r->basis, l->config.features, l->config.features_len, most, err);
 	if (rc)
 		return rc;
-	r->rows = sample_rows(l, &r->basis, r->n, r->now_ms);
+	r->rows = sample_rows(l, &r->basis, NULL, r->n, r->now_ms);
 	return r->rows ? SEG_OK : seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory (%zu profiles)", r->n);
 }
 
@@ -145,7 +187,9 @@ struct seg_refit *seg_learner_refit_begin(struct seg_learner *l, int64_t now_ms)
 	r->n = l->sample_len < l->target ? l->sample_len : l->target;
 	for (uint32_t j = 0; l->settled && j < l->model->k; j++)
 		r->gone[j] = seg_cluster_starved(l, j);
-	r->rc = choose_basis(l, r, &r->error);
+	r->rc = reduce_buyers(l, r, &r->error);
+	if (!r->rc)
+		r->rc = choose_basis(l, r, &r->error);
 	if (r->rc == SEG_NO_MEMORY) {
 		seg_refit_free(r);
 		return NULL;
@@ -154,6 +198,22 @@ struct seg_refit *seg_learner_refit_begin(struct seg_learner *l, int64_t now_ms)
 }
 
 /* ---- run */
+
+/* And the columns of the features that depend on them, as contributions will have them. */
+static enum seg_rc fit_constants(struct seg_refit *r, struct seg_error *err)
+{
+	enum seg_rc rc = seg_constants_fit(r->buyers, r->n, &r->current->constants, &r->cancelled, &r->constants, err);
+
+	for (uint32_t f = 0; f < r->basis.len && !rc; f++) {
+		const struct seg_basis_feature *feature = &r->basis.features[f];
+		for (size_t i = 0; is_fitted(&r->basis, f) && i < r->n; i++) {
+			double x = seg_catalogue_fitted((size_t)feature->catalogue, &r->buyers[i], &r->constants);
+			double transformed = seg_transform_apply(feature->config.transform, x);
+			r->rows[i * r->basis.len + f] = seg_basis_unfix(feature, seg_basis_fix(feature, transformed));
+		}
+	}
+	return rc;
+}
 
 static enum seg_rc fit(struct seg_refit *r, const double *x, struct seg_error *err)
 {
@@ -304,6 +364,10 @@ void seg_refit_run(struct seg_refit *r)
 	if (r->rc || r->ran)
 		return;
 	r->ran = true;
+	if (any_fitted(&r->basis))
+		r->rc = fit_constants(r, &r->error);
+	if (r->rc)
+		return;
 	r->rc = seg_scaler_fit(&r->basis, r->rows, r->n, r->scale, &r->error);
 	if (r->rc)
 		return;
@@ -323,6 +387,9 @@ void seg_refit_run(struct seg_refit *r)
 	if (!r->rc)
 		r->rc = seg_gate_judge(r, x, &r->error);
 	r->passed = !r->rc && r->gate.refused == SEG_GATE_NONE;
+	/* Of no use to what is not kept. */
+	if (!r->rc && !any_fitted(&r->basis) && (r->passed || r->reason == SEG_ATTEMPT_DEMAND))
+		r->rc = fit_constants(r, &r->error);
 	free(x);
 }
 
@@ -386,6 +453,7 @@ static enum seg_rc make_model(struct seg_learner *l, const struct seg_refit *r, 
 				   &(struct seg_candidate){
 					   .basis = &r->basis,
 					   .scale = r->scale,
+					   .constants = &r->constants,
 					   .k = r->km.k,
 					   .centroids = r->km.centroids,
 					   .sizes = r->sizes,

@@ -31,12 +31,14 @@ struct seg_refit {
 	struct seg_gate_limits limits;
 	bool gone[SEG_MAX_CLUSTERS]; /* starved clusters of the current model */
 	size_t n;
-	double *rows;	      /* [n * basis.len] transformed, NAN: missing */
-	double *current_rows; /* the same in the current basis; may be rows */
+	struct seg_buyer *buyers; /* [n] what the constants are fitted from */
+	double *rows;		  /* [n * basis.len] transformed, NAN: missing */
+	double *current_rows;	  /* the same in the current basis; may be rows */
 	/* The answer. */
 	bool ran, passed;
 	enum seg_rc rc;
 	struct seg_error error;
+	struct seg_constants constants;
 	struct seg_scale scale[SEG_MAX_FEATURES];
 	struct seg_kmeans km;
 	struct seg_match *matches;

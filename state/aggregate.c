@@ -46,6 +46,20 @@ void seg_days_insert(struct seg_orders *o, int32_t day)
 	}
 }
 
+void seg_first_day_add(struct seg_orders *o, int64_t first_ms, int64_t micro)
+{
+	int64_t day = seg_floor_div(first_ms, SEG_DAY_MS);
+	int64_t first = o->first_ms == SEG_NO_TIME ? INT64_MAX : seg_floor_div(o->first_ms, SEG_DAY_MS);
+	if (day > first)
+		return;
+	if (day < first)
+		o->first_day_micro = micro;
+	else if (micro == SEG_UNKNOWN_MONEY)
+		o->first_day_micro = SEG_UNKNOWN_MONEY;
+	else if (o->first_day_micro != SEG_UNKNOWN_MONEY)
+		seg_add_money(&o->first_day_micro, micro);
+}
+
 static void apply_order(struct seg_orders *o, const struct seg_event *e)
 {
 	if (e->kind == SEG_ORDER_REFUND) {
@@ -55,6 +69,7 @@ static void apply_order(struct seg_orders *o, const struct seg_event *e)
 	}
 	seg_add_count(&o->purchases, 1);
 	seg_add_money(&o->purchased_micro, e->amount_micro);
+	seg_first_day_add(o, e->time_ms, e->amount_micro);
 	o->first_ms = seg_time_min(o->first_ms, e->time_ms);
 	o->last_ms = seg_time_max(o->last_ms, e->time_ms);
 	seg_decayed1_add(&o->decayed_60d, SEG_ORDERS_HALF_LIFE_MS, e->time_ms, 1);

@@ -127,7 +127,8 @@ enum {
 	DECISION_PREVIOUS = 32,
 	DECISION_RULES = 64,
 	DECISION_FLAGS = 128,
-	ADVANTAGE_MAX = 101
+	ADVANTAGE_MAX = 101,
+	ADVANTAGE_FLAPPED = 128
 };
 
 static bool knows_more(const struct seg_decision *d)
@@ -172,7 +173,7 @@ void seg_decision_write(struct seg_buf *b, const struct seg_decision *d, int64_t
 	}
 	if (flags & DECISION_PREVIOUS) {
 		seg_buf_varint(b, d->previous);
-		seg_buf_u8(b, d->advantage);
+		seg_buf_u8(b, (uint8_t)(d->advantage | (d->flapped ? ADVANTAGE_FLAPPED : 0)));
 	}
 	if (flags & DECISION_RULES) {
 		seg_buf_varint(b, d->rules.len);
@@ -200,8 +201,11 @@ static const char *read_more(struct seg_view *v, unsigned flags, struct seg_deci
 {
 	if (flags & DECISION_PREVIOUS) {
 		d->previous = seg_view_varint(v);
-		d->advantage = seg_view_u8(v);
-		if (d->advantage > ADVANTAGE_MAX || (d->previous == 0 && d->advantage == 0))
+		unsigned advantage = seg_view_u8(v);
+		d->flapped = advantage & ADVANTAGE_FLAPPED;
+		d->advantage = advantage & (ADVANTAGE_FLAPPED - 1);
+		if (d->advantage > ADVANTAGE_MAX || (d->previous == 0 && d->advantage == 0) ||
+		    (d->flapped && d->advantage == 0))
 			return "an advantage that cannot be";
 	}
 	return flags & DECISION_RULES ? read_rules(v, &d->rules) : NULL;
@@ -241,7 +245,7 @@ enum seg_rc seg_decision_encode(const struct seg_decision *d, struct seg_buf *bu
 	seg_frame_begin(&f, buf, "decision", knows_more(d) ? SEG_DECISION_VERSION : 1);
 	if (d->alive && (unsigned)d->birth_source >= SEG_SOURCES)
 		f.invalid = "unknown source of the birth";
-	if (d->alive && (d->advantage > ADVANTAGE_MAX || !are_rules(&d->rules)))
+	if (d->alive && (d->advantage > ADVANTAGE_MAX || (d->flapped && d->advantage == 0) || !are_rules(&d->rules)))
 		f.invalid = "rules or an advantage that cannot be";
 	seg_section_begin(&f, TAG_DECISION_BODY);
 	seg_decision_write(buf, d, 0, true);

@@ -19,7 +19,8 @@
 #include "base/str.h"
 
 enum {
-	SEG_PROFILE_VERSION = 2, /* 1: attributes each with the time and event of its own, see codec_write.c */
+	SEG_PROFILE_VERSION =
+		3, /* 1: attributes each with time and event of its own; 2: no first day, see codec_write.c */
 	SEG_DECISION_VERSION = 2, /* 1: without the segment before and rules; still written where there are none */
 	SEG_PROFILE_BYTES_MAX = 256 * 1024,
 	SEG_CUSTOMER_ID_BYTES = 1024, /* longer ids are refused by codec and store */

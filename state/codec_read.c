@@ -203,9 +203,14 @@ static void read_orders(struct reader *r)
 	o->purchased_micro = (int64_t)get_money(r);
 	o->refunded_micro = (int64_t)get_money(r);
 	unsigned flags = seg_get_u8(r->v);
-	struct counter_bits bits = {flags >> 2 & 1, flags >> 3};
-	if (flags >> 4 || bits.ones > bits.present)
+	struct counter_bits bits = {flags >> 2 & 1, flags >> 3 & 1};
+	if (flags >> (r->version > 2 ? 6 : 4) || bits.ones > bits.present || flags >> 4 == 3)
 		wrong(r, "unknown flags");
+	o->first_day_micro = o->purchased_micro;
+	if (flags & 16)
+		o->first_day_micro = (int64_t)get_money(r);
+	else if (flags & 32)
+		o->first_day_micro = SEG_UNKNOWN_MONEY;
 	if (o->purchases == 0 && o->refunds == 0)
 		wrong(r, "orders without an order");
 	if (flags & 1)
@@ -214,6 +219,9 @@ static void read_orders(struct reader *r)
 		o->last_ms = get_time(r);
 	get1(r, &bits, 0, &o->decayed_60d);
 	read_days(r, o);
+	/* Earlier versions did not keep it: with one day it is all there was. */
+	if (r->version < 3 && o->days_len > 1)
+		o->first_day_micro = SEG_UNKNOWN_MONEY;
 }
 
 static void read_sessions(struct reader *r, struct seg_web *web)

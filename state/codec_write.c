@@ -4,8 +4,9 @@
  *
  *   identity      flags (1: last, 2: first), z last, t(first), then the id
  *   applied       mask of sources, v offset each
- *   orders        v purchases, refunds, purchased, refunded; flags; t(first), t(last), counter; v days, newest day as
- *                 distance from the base's, then the distances downwards, each less 1
+ *   orders        v purchases, refunds, purchased, refunded; flags (from version 3 on 16: v purchased on the first day
+ *                 comes after them, 32: that is unknown, else it is all); t(first), t(last), counter; v days, newest day
+ *                 as distance from the base's, then the distances downwards, each less 1
  *   web           v present, v ones; t(last); counters by bit; z anchor from the last event's bucket; sessions
  *   email         v present, v ones, v machine opens; t(last human), t(last click); counters by bit
  *   attributes    v count; each: name, type (128: of the event of the one before), t(time) and id hash (8, little endian)
@@ -164,7 +165,7 @@ static void write_orders(struct writer *w, const struct seg_orders *o)
 {
 	if (!o || (o->purchases == 0 && o->refunds == 0))
 		return;
-	if (o->purchased_micro < 0 || o->refunded_micro < 0)
+	if (o->purchased_micro < 0 || o->refunded_micro < 0 || o->first_day_micro < SEG_UNKNOWN_MONEY)
 		refuse(w, "a negative amount");
 	struct counter_bits bits = {0};
 	note1(&bits, 0, &o->decayed_60d);
@@ -173,8 +174,12 @@ static void write_orders(struct writer *w, const struct seg_orders *o)
 	seg_put_varint(w->buf, o->refunds);
 	seg_put_varint(w->buf, (uint64_t)o->purchased_micro);
 	seg_put_varint(w->buf, (uint64_t)o->refunded_micro);
+	bool unknown = o->first_day_micro == SEG_UNKNOWN_MONEY && w->version > 2;
+	bool told = !unknown && o->first_day_micro != o->purchased_micro && w->version > 2;
 	seg_put_u8(w->buf, (uint8_t)((o->first_ms != SEG_NO_TIME) | (o->last_ms != SEG_NO_TIME) << 1 |
-				     bits.present << 2 | bits.ones << 3));
+				     bits.present << 2 | bits.ones << 3 | told << 4 | unknown << 5));
+	if (told)
+		seg_put_varint(w->buf, (uint64_t)o->first_day_micro);
 	put_known_time(w, o->first_ms);
 	put_known_time(w, o->last_ms);
 	put1(w, &o->decayed_60d);

@@ -28,6 +28,8 @@ static bool merge_orders(struct seg_profile *into, const struct seg_orders *from
 	seg_add_count(&to->refunds, from->refunds);
 	seg_add_money(&to->purchased_micro, from->purchased_micro);
 	seg_add_money(&to->refunded_micro, from->refunded_micro);
+	if (from->first_ms != SEG_NO_TIME)
+		seg_first_day_add(to, from->first_ms, from->first_day_micro);
 	to->first_ms = seg_time_min(to->first_ms, from->first_ms);
 	to->last_ms = seg_time_max(to->last_ms, from->last_ms);
 	seg_decayed1_merge(&to->decayed_60d, SEG_ORDERS_HALF_LIFE_MS, &from->decayed_60d);
@@ -158,7 +160,8 @@ static bool orders_equal(const struct seg_orders *a, const struct seg_orders *b,
 	a = a ? a : &none;
 	b = b ? b : &none;
 	return a->purchases == b->purchases && a->refunds == b->refunds && a->purchased_micro == b->purchased_micro &&
-	       a->refunded_micro == b->refunded_micro && a->first_ms == b->first_ms && a->last_ms == b->last_ms &&
+	       a->refunded_micro == b->refunded_micro && a->first_day_micro == b->first_day_micro &&
+	       a->first_ms == b->first_ms && a->last_ms == b->last_ms &&
 	       decayed1_near(&a->decayed_60d, &b->decayed_60d, rel_eps) && a->days_len == b->days_len &&
 	       (a->days_len == 0 || memcmp(a->days, b->days, a->days_len * sizeof(*a->days)) == 0);
 }

@@ -48,6 +48,8 @@ static inline void seg_add_money(int64_t *sum, int64_t more) /* neither is negat
 
 bool seg_days_reserve(struct seg_orders *o) SEG_MUST_CHECK;
 void seg_days_insert(struct seg_orders *o, int32_t day);
+/* What was bought at first_ms and later that UTC day; before first_ms itself is taken in. The order does not matter. */
+void seg_first_day_add(struct seg_orders *o, int64_t first_ms, int64_t micro);
 bool seg_days_merge(struct seg_orders *into, const struct seg_orders *from) SEG_MUST_CHECK;
 
 /* Moves the bitmap so that bit 0 is `anchor` (not less than before); what falls out of the 30 days is gone. */

@@ -112,7 +112,7 @@ void world_evaluate(struct world *w, size_t customer)
 
 	if (!m || m->promotion == 0)
 		return;
-	seg_basis_values(&m->basis, p, w->now_ms, values);
+	seg_basis_values(&m->basis, p, w->now_ms, &m->constants, values);
 	seg_model_vector(m, values, vector);
 	seg_model_assign(m, vector, &a);
 	c = (struct seg_contribution){.basis = m->basis.id,

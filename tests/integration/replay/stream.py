@@ -92,6 +92,20 @@ def check_refused(plain, rows, raw=lambda source, line: line):
         raise Failed(f"dead letters: {first[0]}, but the input says {first[1]}")
 
 
+FITTED = {"lifetime_value", "r_score", "f_score", "m_score"}
+
+
+def check_fitted(who, got):
+    """Features that depend on what a promotion has fitted: their ranges."""
+    buyer = got["recency_days"] is not None
+    for name in FITTED - {"lifetime_value"}:
+        if got[name] not in ((1, 2, 3, 4, 5) if buyer else (0,)):
+            raise Failed(f"{who}: {name} is {got[name]!r}")
+    value = got["lifetime_value"]
+    if value is not None and (not buyer or value < got["monetary"]):
+        raise Failed(f"{who}: lifetime_value is {value!r}, spent so far {got['monetary']!r}")
+
+
 def check_customers(plain, rows, now_ms):
     """Everyone who lives, sorted by the bytes of their id, with the features that follow from their events."""
     ids = [row["customer_id"] for row in rows]
@@ -101,6 +115,8 @@ def check_customers(plain, rows, now_ms):
     for row in rows:
         wanted = recount.features(plain.customers[row["customer_id"]], now_ms)
         got = row["features"]
+        check_fitted(row["customer_id"], got)
+        got = {name: value for name, value in got.items() if name not in FITTED}
         missing = {name for name in wanted if not name.startswith("attr:")} ^ {n for n in got if not n.startswith("attr:")}
         if missing:
             raise Failed(f"features that only one side knows: {sorted(missing)}")

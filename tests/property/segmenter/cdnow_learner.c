@@ -110,7 +110,7 @@ static double ratio(const struct world *w, int64_t day, const char *folder)
 	if (!rows || !centroids)
 		goto out;
 	for (size_t i = 0; i < w->len; i++) {
-		seg_basis_values(&m->basis, w->customers[i].profile, w->now_ms, values);
+		seg_basis_values(&m->basis, w->customers[i].profile, w->now_ms, &m->constants, values);
 		for (uint32_t f = 0; f < d; f++)
 			rows[i * d + f] = seg_basis_unfix(&m->basis.features[f], values[f]);
 	}

@@ -124,6 +124,11 @@ static double orders_feature(const struct history *h, const char *name)
 		return decayed(h, SEG_ORDERS, SEG_ORDER_PURCHASE, 60);
 	if (strcmp(name, "purchase_days") == 0)
 		return (double)days_len;
+	/* No promotion has fitted them: without a purchase a score is 0 all the same. */
+	if (strcmp(name, "lifetime_value") == 0)
+		return nothing();
+	if (strlen(name) == 7 && strcmp(name + 1, "_score") == 0)
+		return purchases > 0 ? nothing() : 0;
 	fail_msg("the test does not know %s", name);
 	return 0;
 }
@@ -315,7 +320,7 @@ static void check_customer(struct seg_rng *rng, struct history *h, unsigned *val
 	h->now_ms = from_ms + (int64_t)((double)span_ms * (seg_rng_below(rng, 10) ? 1 + seg_rng_unit(rng) : 0.7));
 	p = aggregate(h);
 	for (size_t i = 0; i < seg_catalogue_len(); i++) {
-		double got = seg_catalogue_value(i, p, h->now_ms), want = expected(h, seg_catalogue_at(i));
+		double got = seg_catalogue_value(i, p, h->now_ms, NULL), want = expected(h, seg_catalogue_at(i));
 		if (isnan(got) != isnan(want) || fabs(got - want) > 1e-9 * (1 + fabs(want)))
 			fail_msg("%s is %.17g where the events say %.17g", seg_catalogue_at(i)->name, got, want);
 		values[i] += !isnan(got) && got != 0;
@@ -336,7 +341,7 @@ static void test_features_are_what_the_events_say(void **state)
 		check_customer(&rng, &h, values);
 	/* The comparison is of something: every feature had a value for many. */
 	for (size_t i = 0; i < seg_catalogue_len(); i++)
-		if (values[i] < CUSTOMERS / 4)
+		if (values[i] < CUSTOMERS / 4 && !seg_catalogue_is_fitted(i))
 			fail_msg("%s had a value for %u customers only", seg_catalogue_at(i)->name, values[i]);
 	free(h.events);
 }

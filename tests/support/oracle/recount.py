@@ -137,7 +137,7 @@ def clean(source, event, key, partition, partitions, timestamp_ms, options):
 
 
 class Customer:
-    __slots__ = ("id", "partition", "purchases", "refunds", "purchased", "refunded", "order_times", "days", "web",
+    __slots__ = ("id", "partition", "purchases", "refunds", "purchased", "refunded", "order_times", "days", "day_spend", "web",
                  "devices", "day_parts", "buckets", "web_last", "email", "machine_opens", "latency", "attributes",
                  "consents", "seen", "applied", "first_offset", "first_ms", "last_ms", "erased")
 
@@ -145,7 +145,7 @@ class Customer:
         self.id, self.partition = name, partition
         self.purchases = self.refunds = self.purchased = self.refunded = self.machine_opens = 0
         self.order_times, self.days, self.buckets, self.latency = [], set(), set(), []
-        self.web, self.email, self.devices, self.day_parts = {}, {}, {}, {}
+        self.web, self.email, self.devices, self.day_parts, self.day_spend = {}, {}, {}, {}, {}
         self.attributes, self.consents = {}, {}
         self.seen, self.applied, self.first_offset = {}, {}, {}
         self.web_last = self.first_ms = self.last_ms = None
@@ -189,6 +189,10 @@ class Customer:
         self.purchased += micro
         self.order_times.append(when)
         self.days.add(when // DAY_MS)
+        self.day_spend[when // DAY_MS] = self.day_spend.get(when // DAY_MS, 0) + micro
+
+    def first_day(self):
+        return self.day_spend[min(self.day_spend)] if self.day_spend else self.purchased
 
     def take_web(self, event, when, _):
         self.web.setdefault(event["kind"], []).append(when)

@@ -105,7 +105,8 @@ def read_identity(view):
 
 def read_orders(view, base):
     purchases, refunds, purchased, refunded, flags = view.varint(), view.varint(), view.varint(), view.varint(), view.u8()
-    return {"purchases": purchases, "refunds": refunds, "purchased": purchased, "refunded": refunded,
+    first_day = view.varint() if flags & 16 else None if flags & 32 else purchased
+    return {"first_day": first_day, "purchases": purchases, "refunds": refunds, "purchased": purchased, "refunded": refunded,
             "first_ms": view.time(base) if flags & 1 else None, "last_ms": view.time(base) if flags & 2 else None}
 
 

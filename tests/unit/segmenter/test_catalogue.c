@@ -15,7 +15,7 @@ static double value(const char *name, const struct seg_profile *p, int64_t now_m
 
 	if (i < 0)
 		fail_msg("no feature %s", name);
-	return seg_catalogue_value((size_t)i, p, now_ms);
+	return seg_catalogue_value((size_t)i, p, now_ms, NULL);
 }
 
 static struct seg_profile *empty_profile(void)
@@ -46,7 +46,8 @@ static void test_table_is_sound(void **state)
 		assert_true(d->unit[0] && d->help[0] && d->more[0] && d->less[0]);
 		assert_int_equal(d->help[strlen(d->help) - 1], '.');
 		assert_string_not_equal(d->more, d->less);
-		assert_int_equal(d->clock, strstr(d->name, "recency") != NULL || strcmp(d->name, "tenure_days") == 0);
+		assert_int_equal(d->clock, strstr(d->name, "recency") != NULL || strcmp(d->name, "tenure_days") == 0 ||
+						   strcmp(d->name, "r_score") == 0);
 	}
 }
 
@@ -90,7 +91,7 @@ static void test_value_of_an_empty_profile(void **state)
 	assert_near(value("click_to_open_rate", p, NOW_MS), 0.1, 1e-15);
 	assert_near(value("cart_abandonment_rate", p, NOW_MS), 0.7, 1e-15);
 	for (size_t i = 0; i < seg_catalogue_len(); i++)
-		assert_false(isinf(seg_catalogue_value(i, p, NOW_MS)));
+		assert_false(isinf(seg_catalogue_value(i, p, NOW_MS, NULL)));
 	seg_profile_free(p);
 }
 
@@ -148,7 +149,7 @@ static void test_value_is_finite_at_any_time(void **state)
 	p->web->session_bits[0] = 1;
 	for (size_t t = 0; t < sizeof(times) / sizeof(times[0]); t++)
 		for (size_t i = 0; i < seg_catalogue_len(); i++)
-			assert_false(isinf(seg_catalogue_value(i, p, times[t])));
+			assert_false(isinf(seg_catalogue_value(i, p, times[t], NULL)));
 	seg_profile_free(p);
 }
 

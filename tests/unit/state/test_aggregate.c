@@ -19,6 +19,7 @@ static void test_apply_orders(void **state)
 	assert_int_equal(o->purchased_micro, 5000007);
 	assert_int_equal(o->refunded_micro, 2000000);
 	assert_int_equal(o->first_ms, T0);
+	assert_int_equal(o->first_day_micro, 7);
 	assert_int_equal(o->last_ms, T0 + SEG_DAY_MS);
 	assert_int_equal(o->days_len, 2);
 	assert_int_equal(o->days[0], T0 / SEG_DAY_MS);
@@ -346,6 +347,7 @@ static void test_equal_sees_orders(void **state)
 	DIFFERS(q->orders->refunds++);
 	DIFFERS(q->orders->purchased_micro++);
 	DIFFERS(q->orders->refunded_micro++);
+	DIFFERS(q->orders->first_day_micro++);
 	DIFFERS(q->orders->decayed_60d.count += 1e-8);
 	DIFFERS(q->orders->days[0]++);
 }
