@@ -191,7 +191,7 @@ static int *owners(struct seg_server *s)
 static enum seg_rc ask_worker(struct seg_server *s, int worker, const int *of, struct seg_customer_question *items,
 			      size_t len, struct seg_error *err)
 {
-	struct seg_customer_question *some = calloc(len, sizeof(*some));
+	struct seg_customer_question *some = calloc(len ? len : 1, sizeof(*some));
 	size_t n = 0;
 	if (!some)
 		return seg_error_set(err, SEG_NO_MEMORY, "out of memory");

@@ -67,7 +67,7 @@ static void cell_at(const json_t *row, const struct column *c, char ret[CELL_MAX
 static void print_table(const json_t *rows, const struct column *table)
 {
 	int widths[16] = {0};
-	char cell[CELL_MAX];
+	char cell[CELL_MAX] = "";
 	for (size_t c = 0; table[c].key; c++) {
 		widths[c] = columns(table[c].head);
 		for (size_t i = 0; i < json_array_size(rows); i++) {
@@ -116,7 +116,7 @@ static void print_numbers(const char *title, const json_t *o)
 {
 	const char *key;
 	json_t *value;
-	char cell[CELL_MAX];
+	char cell[CELL_MAX] = "";
 	if (!json_is_object(o))
 		return;
 	printf("\n%s\n", title);

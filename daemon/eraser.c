@@ -19,8 +19,9 @@ struct seg_eraser {
 	struct seg_instance *inst;
 	pthread_mutex_t lock; /* of what follows */
 	rd_kafka_t *rk;
-	struct seg_intake *intake; /* reads what is to be sent */
-	uint64_t sent;
+	struct seg_intake *intake;   /* reads what is to be sent */
+	uint64_t sent;		     /* and the number of the record under way */
+	rd_kafka_resp_err_t outcome; /* of that record; IN_PROGRESS: not told yet */
 };
 
 struct seg_eraser *seg_eraser_new(const struct seg_config *config, struct seg_instance *inst)
@@ -121,12 +122,13 @@ static enum seg_rc encode(struct seg_eraser *e, const struct seg_event *event, i
 
 /* ---- sending ---- */
 
+/* Within rd_kafka_poll() only, under the lock. Reports of records that nobody waits for any more may come late. */
 static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 {
+	struct seg_eraser *e = opaque;
 	(void)rk;
-	(void)opaque;
-	rd_kafka_resp_err_t *outcome = m->_private;
-	*outcome = m->err;
+	if ((uintptr_t)m->_private == (uintptr_t)e->sent)
+		e->outcome = m->err;
 }
 
 static enum seg_rc open_producer(struct seg_eraser *e, struct seg_error *err)
@@ -142,6 +144,7 @@ static enum seg_rc open_producer(struct seg_eraser *e, struct seg_error *err)
 	rc = seg_kafka_conf(&e->inst->client, true, own, sizeof(own) / sizeof(own[0]), &conf, err);
 	if (rc)
 		return rc;
+	rd_kafka_conf_set_opaque(conf, e);
 	rd_kafka_conf_set_dr_msg_cb(conf, delivered);
 	return seg_kafka_new(RD_KAFKA_PRODUCER, conf, &e->rk, err);
 }
@@ -150,30 +153,21 @@ static enum seg_rc send_record(struct seg_eraser *e, const struct seg_event *eve
 			       const struct seg_buf *value, struct seg_error *err)
 {
 	const char *topic = e->config->sources[SEG_PROFILES].topic;
-	/* Outlives a wait that is given up: its report may come at any time until the producer goes. */
-	static const rd_kafka_resp_err_t open = RD_KAFKA_RESP_ERR__IN_PROGRESS;
-	rd_kafka_resp_err_t *outcome = malloc(sizeof(*outcome));
-	if (!outcome)
-		return seg_error_set(err, SEG_NO_MEMORY, "out of memory");
-	*outcome = open;
+	e->outcome = RD_KAFKA_RESP_ERR__IN_PROGRESS;
 	rd_kafka_resp_err_t rc =
 		rd_kafka_producev(e->rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
 				  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
 				  RD_KAFKA_V_KEY((void *)(uintptr_t)event->customer_id.ptr, event->customer_id.len),
 				  RD_KAFKA_V_VALUE(value->data, value->len), RD_KAFKA_V_TIMESTAMP(event->time_ms),
-				  RD_KAFKA_V_OPAQUE(outcome), RD_KAFKA_V_END);
-	if (rc) {
-		free(outcome);
+				  RD_KAFKA_V_OPAQUE((void *)(uintptr_t)e->sent), RD_KAFKA_V_END);
+	if (rc)
 		return seg_error_set(err, SEG_RETRY, "%s: %s", topic, rd_kafka_err2str(rc));
-	}
 	int64_t until_ms = seg_monotonic_ms() + WAIT_MS;
-	while (*outcome == open && seg_monotonic_ms() < until_ms)
+	while (e->outcome == RD_KAFKA_RESP_ERR__IN_PROGRESS && seg_monotonic_ms() < until_ms)
 		rd_kafka_poll(e->rk, 50);
-	if (*outcome == open) /* message.timeout.ms should have ended it: the block is left to a report to come */
+	if (e->outcome == RD_KAFKA_RESP_ERR__IN_PROGRESS)
 		return seg_error_set(err, SEG_RETRY, "%s: no broker has answered; the record may still come", topic);
-	rc = *outcome;
-	free(outcome);
-	return rc ? seg_error_set(err, SEG_RETRY, "%s: %s", topic, rd_kafka_err2str(rc)) : SEG_OK;
+	return e->outcome ? seg_error_set(err, SEG_RETRY, "%s: %s", topic, rd_kafka_err2str(e->outcome)) : SEG_OK;
 }
 
 enum seg_rc seg_eraser_erase(struct seg_eraser *e, struct seg_str customer_id, struct seg_error *err)

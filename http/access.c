@@ -16,10 +16,11 @@ bool seg_access_init(struct seg_access *a, const char *token, double per_second,
 	if (sodium_init() < 0)
 		return false;
 	pthread_mutex_init(&a->lock, NULL);
-	a->has_token = token && token[0];
 	randombytes_buf(a->key, sizeof(a->key));
-	if (a->has_token)
-		digest(a, token, strlen(token), a->digest);
+	if (!token || !token[0])
+		return true;
+	a->has_token = true;
+	digest(a, token, strlen(token), a->digest);
 	return true;
 }
 
