@@ -48,7 +48,8 @@ struct seg_change {
 	char event_id[SEG_EVENT_ID_LEN + 1];
 	struct seg_str customer_id;
 	uint64_t from_cluster, to_cluster;
-	const char *from_name, *to_name;
+	const char *from_rule, *to_rule; /* names of rule segments (their ids are rule:NAME); then clusters are 0 */
+	const char *from_name, *to_name; /* of clusters */
 	enum seg_reason reason;
 	uint64_t model_version;
 	double distance_from, distance_to, margin;

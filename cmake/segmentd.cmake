@@ -154,6 +154,6 @@ endfunction()
 # without its store, and a shard over it.
 set(SEG_PART_SOURCES aggregate attributes codec codec_read codec_write cut merge window table part part_apply part_bulk
 	part_commit part_cycle part_mend part_recover part_scan part_take spare)
-set(SEG_SHARD_SOURCES evaluate event_id pace sample shard shard_cycle shard_leave shard_scan shard_sums stream_time)
+set(SEG_SHARD_SOURCES evaluate event_id flaps pace rule_segments sample shard shard_cycle shard_leave shard_rules shard_scan shard_sums stream_time)
 list(TRANSFORM SEG_PART_SOURCES REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/state/\\1.c")
 list(TRANSFORM SEG_SHARD_SOURCES REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/daemon/\\1.c")

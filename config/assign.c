@@ -45,6 +45,7 @@ static const char *expected(const struct seg_option *o)
 	case SEG_OPTION_RATES:
 	case SEG_OPTION_MAPPING:
 	case SEG_OPTION_FEATURES:
+	case SEG_OPTION_RULES:
 		break;
 	}
 	return "is not allowed";
@@ -216,6 +217,7 @@ static enum seg_rc assign_text(struct seg_check *c, const struct seg_option *o, 
 	case SEG_OPTION_RATES:
 	case SEG_OPTION_MAPPING:
 	case SEG_OPTION_FEATURES:
+	case SEG_OPTION_RULES:
 		break;
 	}
 	return assign_string(c, o, n);
@@ -238,6 +240,8 @@ enum seg_rc seg_check_assign(struct seg_check *c, const struct seg_option *o, st
 		return seg_check_collect(c, o, n);
 	case SEG_OPTION_FEATURES:
 		return seg_check_features(c, o, n);
+	case SEG_OPTION_RULES:
+		return seg_check_rule_segments(c, o, n);
 	}
 	return SEG_OK;
 }
@@ -284,6 +288,8 @@ enum seg_rc seg_check_default(struct seg_check *c, const struct seg_option *o)
 
 	if (o->type == SEG_OPTION_LIST)
 		return default_list(c, o);
+	if (o->type == SEG_OPTION_RULES)
+		return seg_check_assign(c, o, &(struct seg_node){.kind = SEG_NODE_LIST});
 	if (o->type == SEG_OPTION_MAP || o->type == SEG_OPTION_RATES || o->type == SEG_OPTION_MAPPING)
 		return seg_check_assign(c, o, &(struct seg_node){.kind = SEG_NODE_MAP});
 	if (o->def)

@@ -44,6 +44,9 @@ enum seg_rc seg_check_collect(struct seg_check *c, const struct seg_option *o, s
 enum seg_rc seg_check_features(struct seg_check *c, const struct seg_option *o,
 			       const struct seg_node *n) SEG_MUST_CHECK;
 
+enum seg_rc seg_check_rule_segments(struct seg_check *c, const struct seg_option *o,
+				    const struct seg_node *n) SEG_MUST_CHECK; /* rule_segments.c */
+
 /* A finite number within bounds from a text of a map or list entry `what`; errors as for options. */
 enum seg_rc seg_check_number(const struct seg_check *c, const struct seg_option *o, const struct seg_node *n,
 			     const char *what, double hi, double *ret) SEG_MUST_CHECK;

@@ -50,6 +50,15 @@ static void free_features(struct seg_config_features *features)
 	free(features->preset);
 }
 
+static void free_rules(struct seg_config_rules *rules)
+{
+	for (size_t i = 0; i < rules->len; i++) {
+		free(rules->items[i].name);
+		free(rules->items[i].when);
+	}
+	free(rules->items);
+}
+
 static void free_option(const struct seg_option *o, struct seg_config *c)
 {
 	switch (o->type) {
@@ -76,6 +85,9 @@ static void free_option(const struct seg_option *o, struct seg_config *c)
 		return;
 	case SEG_OPTION_FEATURES:
 		free_features(seg_option_at(o, c));
+		return;
+	case SEG_OPTION_RULES:
+		free_rules(seg_option_at(o, c));
 		return;
 	}
 }
@@ -143,6 +155,7 @@ static void put_option(struct seg_buf *b, const struct seg_option *o, const stru
 		return;
 	case SEG_OPTION_MAP:
 	case SEG_OPTION_FEATURES:
+	case SEG_OPTION_RULES:
 		return; /* none of these shapes aggregates */
 	}
 }

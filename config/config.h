@@ -116,6 +116,16 @@ struct seg_config_features { /* a preset, or a list */
 	size_t len;
 };
 
+struct seg_config_rule { /* a rule segment */
+	char *name, *when;
+};
+
+enum { SEG_CONFIG_RULES_MAX = 64 };
+struct seg_config_rules { /* in the order of the file */
+	struct seg_config_rule *items;
+	size_t len;
+};
+
 struct seg_config {
 	char *app, *instance, *group, *data_dir;
 	int64_t workers;
@@ -173,6 +183,7 @@ struct seg_config {
 	} lifetime_value;
 
 	struct seg_config_features features;
+	struct seg_config_rules rules;
 	struct {
 		int64_t k; /* 0: auto */
 		int64_t k_min, k_max, min_customers, seed;

@@ -73,6 +73,9 @@ static void default_value(FILE *f, const struct seg_option *o)
 	case SEG_OPTION_STRING:
 		scalar(f, o->def);
 		return;
+	case SEG_OPTION_RULES:
+		fputs("[]", f);
+		return;
 	case SEG_OPTION_LIST:
 		list(f, o->def);
 		return;

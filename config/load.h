@@ -14,6 +14,9 @@ struct seg_config_checks {
 	bool (*known_feature)(const char *name, const char **ret_nearest);
 	/* The same for our fields in a source's mapping. NULL: not checked. */
 	bool (*known_field)(enum seg_source source, const char *field, const char **ret_nearest);
+	/* The last of these rules, the others are right. SEG_OK, else err says what; *ret_name: the name is what is wrong, not
+	 * the condition. NULL: not checked. */
+	enum seg_rc (*check_rules)(const struct seg_config_rules *rules, bool *ret_name, struct seg_error *err);
 };
 
 /* Reads a file ("-": standard input). checks may be NULL. SEG_INVALID: the text says where and what; SEG_IO,

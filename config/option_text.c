@@ -57,6 +57,8 @@ const char *seg_option_type_text(const struct seg_option *o)
 		return "map of fields";
 	case SEG_OPTION_FEATURES:
 		return "preset or list";
+	case SEG_OPTION_RULES:
+		return "list of rules";
 	}
 	return "";
 }
@@ -122,6 +124,9 @@ void seg_option_allowed(const struct seg_option *o, char *ret, size_t size)
 			 : o->flags & SEG_OPTION_URL	   ? "http://… or https://…, or empty"
 			 : o->flags & SEG_OPTION_NOT_EMPTY ? "not empty"
 							   : "any");
+		return;
+	case SEG_OPTION_RULES:
+		snprintf(ret, size, "at most 64 of {name, when}");
 		return;
 	case SEG_OPTION_LIST:
 		snprintf(ret, size, "texts");

@@ -23,6 +23,7 @@ static const char *const level_names[] = {"error", "warn", "info", "debug", NULL
 static const char *const log_format_names[] = {"text", "json", NULL};
 
 const char *const seg_feature_keys[] = {"name", "transform", "scaler", "weight", "impute", NULL};
+const char *const seg_rule_keys[] = {"name", "when", NULL};
 const char *const seg_transform_names[] = {"log1p", "linear", "sqrt", "quantile", "auto", NULL};
 const char *const seg_scaler_names[] = {"z", "robust", NULL};
 const char *const seg_impute_names[] = {"mean", "mode", "zero", "segment", "knn", NULL};
@@ -358,6 +359,13 @@ const struct seg_option seg_options[] =
 	 .help = "What customers are compared by: a preset (rfm, behaviour, email, full) or a list of {name: "
 		 "recency_days, transform: log1p, scaler: z, weight: 1, impute: mean}; attr:NAME is a numeric profile "
 		 "attribute. See `segmentd features`."},
+	{.name = "rules",
+	 .type = SEG_OPTION_RULES,
+	 .offset = AT(rules),
+	 .def = "",
+	 .help = "Segments defined by conditions, beside the learned ones: a list of {name: vip, when: \"recency_days "
+		 "< 30 "
+		 "and monetary > 500\"}. The language is described in docs/rules.md."},
 	{.name = "segmenter.k",
 	 .type = SEG_OPTION_INT,
 	 .flags = SEG_OPTION_WORD,

@@ -23,7 +23,8 @@ enum seg_option_type {
 	SEG_OPTION_MAP,	     /* struct seg_config_map of free keys */
 	SEG_OPTION_RATES,    /* struct seg_config_rates */
 	SEG_OPTION_MAPPING,  /* struct seg_config_mapping */
-	SEG_OPTION_FEATURES  /* struct seg_config_features */
+	SEG_OPTION_FEATURES, /* struct seg_config_features */
+	SEG_OPTION_RULES     /* struct seg_config_rules */
 };
 
 enum {
@@ -66,6 +67,7 @@ extern const size_t seg_option_sections_len;
 
 /* Names of the parts of a `features` entry, in the order of the enums in config.h; NULL-terminated. */
 extern const char *const seg_feature_keys[];
+extern const char *const seg_rule_keys[]; /* the same of a `rules` entry */
 extern const char *const seg_transform_names[];
 extern const char *const seg_scaler_names[];
 extern const char *const seg_impute_names[];

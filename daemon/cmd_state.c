@@ -103,6 +103,14 @@ static json_t *contribution_json(const struct seg_contribution *c)
 			 (json_int_t)c->evaluated_at_ms, "values", values);
 }
 
+static json_t *rules_json(const struct seg_held_rules *rules)
+{
+	json_t *list = json_array();
+	for (size_t at = 0; at < rules->len; at += strlen(rules->names + at) + 1)
+		json_array_append_new(list, json_string(rules->names + at));
+	return list;
+}
+
 static json_t *change_id(const struct dump *d, const struct seg_profile *p)
 {
 	if (p->decision.change_number == 0)
@@ -130,6 +138,7 @@ static json_t *customer_json(const struct dump *d, const struct seg_profile *p)
 	json_object_set_new(o, "contribution", contribution_json(&p->contribution));
 	json_object_set_new(o, "change_number", json_integer((json_int_t)p->decision.change_number));
 	json_object_set_new(o, "change_id", change_id(d, p));
+	json_object_set_new(o, "rules", rules_json(&p->decision.rules));
 	return o;
 }
 

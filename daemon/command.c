@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "config/load.h"
 #include "config/value.h"
+#include "daemon/rule_segments.h"
 #include "segmenter/catalogue.h"
 
 static const struct seg_command *find_command(const char *name, const char **ret_nearest)
@@ -202,7 +203,7 @@ static bool known_feature(const char *name, const char **ret_nearest)
 struct seg_config *seg_args_config(const struct seg_args *args)
 {
 	const char *path = seg_args_get(args, "config");
-	struct seg_config_checks checks = {.known_feature = known_feature};
+	struct seg_config_checks checks = {.known_feature = known_feature, .check_rules = seg_rules_check};
 	struct seg_config *config;
 	struct seg_error err = {0};
 	if (!path) {

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "daemon/event_id.h"
+#include "daemon/rule_segments.h"
 #include "daemon/stages.h"
 
 const struct seg_stage seg_stages[] = {
@@ -91,9 +92,12 @@ enum seg_rc seg_shard_open(const struct seg_shard_options *options, struct seg_s
 	struct seg_part_options part = options->part;
 	part.contribution = follow_contribution;
 	part.ctx = shard;
-	rc = seg_part_open(&part, &shard->part, err);
+	rc = seg_rules_from(&shard->config->rules, &shard->rule_set, err);
+	if (!rc)
+		rc = seg_part_open(&part, &shard->part, err);
 	if (rc)
 		goto out;
+	shard->rule_set_len = seg_rule_set_len(shard->rule_set);
 	*ret = shard;
 	return SEG_OK;
 out:
@@ -106,6 +110,7 @@ void seg_shard_close(struct seg_shard *shard)
 	if (!shard)
 		return;
 	seg_part_close(shard->part);
+	seg_rule_set_free(shard->rule_set);
 	seg_model_put(shard->used);
 	seg_model_put(shard->before);
 	seg_sums_free(shard->sums);
@@ -162,6 +167,7 @@ void seg_shard_counts_add(struct seg_shard_counts *to, const struct seg_shard_co
 	to->scanned += from->scanned;
 	to->late += from->late;
 	to->below_window += from->below_window;
+	seg_moves_add(&to->moves, &from->moves);
 }
 
 void seg_shard_counts(const struct seg_shard *shard, struct seg_shard_counts *ret)
@@ -408,16 +414,23 @@ static enum seg_rc decide_entry(struct seg_shard *shard, struct seg_entry *entry
 	const struct seg_evaluation *ev = &shard->evaluation;
 	shard->sealed_counts.evaluated++;
 	shard->sealed_counts.suppressed += ev->suppressed;
+	if (ev->suppressed)
+		seg_moves_suppressed(&shard->sealed_counts.moves, p->decision.cluster);
 	struct seg_decision decision = p->decision;
 	enum seg_rc rc;
 	if (ev->to != decision.cluster) {
 		rc = send_change(shard, p, entry, stream_ms, now, sink, err);
 		if (rc)
 			return rc;
+		seg_moves_note(&shard->sealed_counts.moves, &decision, ev->to, ev->distance_from, ev->distance_to,
+			       stream_ms);
 		decision.cluster = ev->to;
 		decision.change_number++;
 		decision.since_ms = stream_ms;
 	}
+	rc = seg_shard_rules_decide(shard, entry, stream_ms, now, sink, &decision, err);
+	if (rc)
+		return rc;
 	rc = seg_part_decide(shard->part, entry, &decision, &ev->contribution, err);
 	if (rc)
 		return rc;

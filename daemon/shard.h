@@ -16,6 +16,7 @@
 
 #include "config/config.h"
 #include "daemon/evaluate.h"
+#include "daemon/flaps.h"
 #include "daemon/pace.h"
 #include "daemon/sink.h"
 #include "daemon/stream_time.h"
@@ -37,6 +38,7 @@ struct seg_shard_counts {
 	uint64_t below_window; /* accepted, older than all of a full dedup window: a repeat counts again */
 	uint64_t evaluated;    /* customers, at commits */
 	uint64_t scanned;      /* customers looked at by the rolling scan and sweeps */
+	struct seg_moves moves;
 };
 
 /* to += from, every counter. */

@@ -6,6 +6,7 @@
 #include "base/mutant.h"
 #include "daemon/sample.h"
 #include "daemon/shard.h"
+#include "segmenter/rule.h"
 
 /* A customer who was taken out (erasure, expiry) and whose change to null goes with the next commit. */
 struct seg_leaver {
@@ -51,6 +52,8 @@ struct seg_shard {
 	struct seg_evaluate_rules rules;
 	struct seg_pace pace;
 	seg_evaluate_fn evaluate;
+	struct seg_rule_set *rule_set; /* of the configuration */
+	size_t rule_set_len;
 
 	struct seg_sums *sums;
 	struct seg_basis basis; /* of the newest model used; id 0: none */
@@ -78,6 +81,14 @@ double seg_shard_cycle_progress(const struct seg_shard *shard, const struct seg_
 
 /* shard_scan.c */
 enum seg_rc seg_shard_scan(struct seg_shard *shard, struct seg_error *err) SEG_MUST_CHECK;
+
+/* shard_rules.c */
+/* As of stream time other rules hold than the customer is told to be in. */
+bool seg_shard_rules_moved(const struct seg_shard *shard, const struct seg_profile *p);
+/* Sends the customer's changes of rule segments as of stream_ms, and puts them into the decision (number and rules). */
+enum seg_rc seg_shard_rules_decide(struct seg_shard *shard, const struct seg_entry *entry, int64_t stream_ms,
+				   const struct seg_now *now, const struct seg_sink *sink,
+				   struct seg_decision *decision, struct seg_error *err) SEG_MUST_CHECK;
 
 /* shard_leave.c */
 enum seg_rc seg_shard_leave(struct seg_shard *shard, struct seg_str id, enum seg_reason reason,

@@ -63,16 +63,18 @@ enum seg_rc seg_shard_leave(struct seg_shard *shard, struct seg_str id, enum seg
 	return SEG_OK;
 }
 
-static enum seg_rc send_change(struct seg_shard *shard, const struct seg_leaver *l, const struct seg_now *now,
-			       const struct seg_sink *sink, struct seg_error *err)
+/* From a learned segment (rule NULL) or from a rule's, to none. number: of this change of theirs. */
+static enum seg_rc send_change(struct seg_shard *shard, const struct seg_leaver *l, const char *rule, uint64_t number,
+			       const struct seg_now *now, const struct seg_sink *sink, struct seg_error *err)
 {
 	struct seg_str id = {l->id, l->id_len};
 	struct seg_birth birth = {shard->options.topics[l->was.birth_source], seg_shard_partition(shard),
 				  l->was.birth_offset};
 	struct seg_change change = {
 		.customer_id = id,
-		.from_cluster = l->was.cluster,
-		.from_name = seg_model_segment_name(shard->model, l->was.cluster),
+		.from_cluster = rule ? 0 : l->was.cluster,
+		.from_rule = rule,
+		.from_name = rule ? NULL : seg_model_segment_name(shard->model, l->was.cluster),
 		.reason = l->reason,
 		.model_version = seg_model_version(shard->model),
 		.distance_from = NAN,
@@ -84,9 +86,23 @@ static enum seg_rc send_change(struct seg_shard *shard, const struct seg_leaver 
 	if (l->has_cause)
 		change.cause =
 			(struct seg_cause){shard->options.topics[l->source], seg_shard_partition(shard), l->offset};
-	seg_event_id(shard->config->app, id, &birth, l->was.change_number + 1, change.event_id);
+	seg_event_id(shard->config->app, id, &birth, number, change.event_id);
 	shard->sealed_counts.changes[l->reason]++;
 	return sink->change(sink->ctx, seg_shard_partition(shard), &change, err);
+}
+
+/* Out of the learned segment and of all rule segments. */
+static enum seg_rc send_changes(struct seg_shard *shard, const struct seg_leaver *l, const struct seg_now *now,
+				const struct seg_sink *sink, struct seg_error *err)
+{
+	const struct seg_held_rules *rules = &l->was.rules;
+	uint64_t number = l->was.change_number;
+	enum seg_rc rc = SEG_OK;
+	if (l->was.cluster != 0)
+		rc = send_change(shard, l, NULL, ++number, now, sink, err);
+	for (size_t at = 0; at < rules->len && !rc; at += strlen(rules->names + at) + 1)
+		rc = send_change(shard, l, rules->names + at, ++number, now, sink, err);
+	return rc;
 }
 
 enum seg_rc seg_shard_leavers_send(struct seg_shard *shard, const struct seg_now *now, const struct seg_sink *sink,
@@ -96,8 +112,8 @@ enum seg_rc seg_shard_leavers_send(struct seg_shard *shard, const struct seg_now
 		const struct seg_leaver *l = &shard->leavers.items[i];
 		enum seg_rc rc =
 			seg_sample_remove(&shard->sample, (struct seg_str){l->id, l->id_len}, sink, &shard->key, err);
-		if (!rc && l->was.cluster != 0)
-			rc = send_change(shard, l, now, sink, err);
+		if (!rc)
+			rc = send_changes(shard, l, now, sink, err);
 		if (rc)
 			return rc;
 	}

@@ -52,10 +52,13 @@ static bool visit_customer(void *ctx, const struct seg_profile *p)
 	}
 	bool sample = seg_sample_due(&shard->sample, p->id, p->hash);
 	shard->evaluate(shard->model, p, shard->time.now_ms, &shard->rules, &shard->evaluation);
-	if (sample || !seg_evaluation_is_unmoved(&shard->evaluation, shard->model, p, &shard->rules))
+	if (sample || seg_shard_rules_moved(shard, p) ||
+	    !seg_evaluation_is_unmoved(&shard->evaluation, shard->model, p, &shard->rules))
 		return true;
-	if (shard->evaluation.suppressed)
+	if (shard->evaluation.suppressed) {
 		shard->counts.suppressed++;
+		seg_moves_suppressed(&shard->counts.moves, p->decision.cluster);
+	}
 	return false;
 }
 

@@ -31,7 +31,7 @@ struct seg_encoder {
 	uint8_t headers[SEG_OUTPUTS][SEG_SINGLE_OBJECT_HEADER];
 };
 
-enum { ID_TEXT = 24 }; /* "s" and 20 digits */
+enum { ID_TEXT = 24, RULE_TEXT = 80 }; /* "s" and 20 digits; "rule:" and a name */
 
 /* A segment's id or a cluster's number as text; 0 is none. */
 static struct seg_str cluster_text(const char *prefix, uint64_t cluster, char text[ID_TEXT])
@@ -68,17 +68,26 @@ static void put_cause(struct seg_fields *f, const struct seg_cause *c)
 	seg_field_record_end(f);
 }
 
+/* Id and name of one end of a change: a rule segment, a learned one, or none. */
+static void put_segment_of(struct seg_fields *f, const char *id_field, const char *name_field, uint64_t cluster,
+			   const char *rule, const char *name)
+{
+	char text[ID_TEXT], id[RULE_TEXT];
+
+	if (rule)
+		snprintf(id, sizeof(id), "rule:%s", rule);
+	seg_field_opt_string(f, id_field, rule ? seg_str_from(id) : segment_id(cluster, text));
+	seg_field_opt_string(f, name_field, seg_str_from(rule ? rule : name));
+}
+
 static void put_change(struct seg_fields *f, const struct seg_change *c)
 {
-	char from[ID_TEXT], to[ID_TEXT];
 	uint32_t drivers_len = c->drivers_len < SEG_DRIVERS ? c->drivers_len : SEG_DRIVERS;
 
 	seg_field_string(f, "event_id", seg_str_from(c->event_id));
 	seg_field_string(f, "customer_id", c->customer_id);
-	seg_field_opt_string(f, "from_segment", segment_id(c->from_cluster, from));
-	seg_field_opt_string(f, "from_name", seg_str_from(c->from_name));
-	seg_field_opt_string(f, "to_segment", segment_id(c->to_cluster, to));
-	seg_field_opt_string(f, "to_name", seg_str_from(c->to_name));
+	put_segment_of(f, "from_segment", "from_name", c->from_cluster, c->from_rule, c->from_name);
+	put_segment_of(f, "to_segment", "to_name", c->to_cluster, c->to_rule, c->to_name);
 	seg_field_enum(f, "reason", c->reason, seg_reason_names, SEG_REASONS);
 	seg_field_ulong(f, "model_version", c->model_version);
 	seg_field_opt_double(f, "distance_from", c->distance_from);

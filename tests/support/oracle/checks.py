@@ -216,8 +216,22 @@ def orders_of(customer):
 
 # ---- changes ----
 
+def rule_of(change):
+    """rule:NAME of a change of a rule segment; None: of the learned segments."""
+    end = change["from_segment"] or change["to_segment"]
+    return end if end and end.startswith("rule:") else None
+
+
+def ends_life(chain, i):
+    """The last change of a life: an erasure or expiry leaves the learned segment and all rule segments, one after another."""
+    def leaves(change):
+        return change["to_segment"] is None and (rule_of(change) is None or change["reason"] in ("erasure", "expiry"))
+    return leaves(chain[i][1]) and not (i + 1 < len(chain) and leaves(chain[i + 1][1]))
+
+
 def check_changes(world):
-    """Chains from null to the stored segment, ids unique and right, causes real and used once."""
+    """Chains from null to the stored segments, one of the learned ones and one of each rule segment, ids unique and right,
+    causes real and used once a chain."""
     chains, ids, causes = collections.defaultdict(list), {}, {}
     for partition, offset, key, change in world.changes:
         where = f"segment-changes/{partition} offset {offset}"
@@ -234,8 +248,8 @@ def check_changes(world):
         yield from check_chain(who, chain, stored.get(who))
         yield from check_ids(world, who, chain)
     for who, row in stored.items():
-        if who not in chains and row["segment_id"] is not None:
-            yield Finding("lost", who, f"is in {row['segment_id']}, no change says so")
+        if who not in chains and (row["segment_id"] is not None or row.get("rules")):
+            yield Finding("lost", who, f"is in {row['segment_id']} {row.get('rules', '')}, no change says so")
 
 
 def check_cause(world, where, partition, change, causes):
@@ -248,9 +262,9 @@ def check_cause(world, where, partition, change, causes):
         yield Finding("diverged", where, f"reason {reason} with a cause: {cause}")
     source = next((s for s, topic in world.topics.items() if topic == cause["topic"]), None)
     place = (source, cause["partition"], cause["offset"])
-    if place in causes:
-        yield Finding("doubled", where, f"its cause {cause} is also that of {causes[place]}")
-    causes[place] = where
+    if (place, rule_of(change)) in causes:
+        yield Finding("doubled", where, f"its cause {cause} is also that of {causes[place, rule_of(change)]}")
+    causes[place, rule_of(change)] = where
     owner = world.recount.owner.get(place[:2], {}).get(cause["offset"])
     customer = world.recount.customers.get(change["customer_id"])
     if reason == "erasure":
@@ -265,6 +279,23 @@ def check_cause(world, where, partition, change, causes):
 
 
 def check_chain(who, chain, row):
+    by_rule = collections.defaultdict(list)
+    for link in chain:
+        by_rule[rule_of(link[1])].append(link)
+    stored = {f"rule:{name}" for name in row.get("rules", ())} if row else set()
+    yield from check_links(who, by_rule.pop(None, []), row["segment_id"] if row else None)
+    for rule in sorted(by_rule.keys() | stored):
+        yield from check_links(who, by_rule.get(rule, []), rule if rule in stored else None)
+    ends = [i for i in range(len(chain)) if ends_life(chain, i)]
+    life = chain[ends[-1] + 1:] if ends else chain
+    if row and row.get("change_number") is not None and row["change_number"] != len(life):
+        kind = "lost" if row["change_number"] > len(life) else "doubled"
+        yield Finding(kind, who, f"change number {row['change_number']}, {len(life)} changes")
+    if row and life and row.get("change_id") is not None and row["change_id"] != life[-1][1]["event_id"]:
+        yield Finding("diverged", who, f"change id {row['change_id']}, the newest change has {life[-1][1]['event_id']}")
+
+
+def check_links(who, chain, stored):
     held = None
     for where, change in chain:
         if change["from_segment"] != held:
@@ -275,16 +306,8 @@ def check_chain(who, chain, row):
         if change["reason"] == "first" and change["from_segment"] is not None:
             yield Finding("diverged", where, f"{who}: reason first, but from {change['from_segment']}")
         held = change["to_segment"]
-    stored = row["segment_id"] if row else None
     if stored != held:
         yield Finding("diverged", who, f"is stored in {stored}, the changes end in {held}")
-    erasures = [i for i, (_, change) in enumerate(chain) if change["to_segment"] is None]
-    life = chain[erasures[-1] + 1:] if erasures else chain
-    if row and row.get("change_number") is not None and row["change_number"] != len(life):
-        kind = "lost" if row["change_number"] > len(life) else "doubled"
-        yield Finding(kind, who, f"change number {row['change_number']}, {len(life)} changes")
-    if row and life and row.get("change_id") is not None and row["change_id"] != life[-1][1]["event_id"]:
-        yield Finding("diverged", who, f"change id {row['change_id']}, the newest change has {life[-1][1]['event_id']}")
 
 
 def births(world, who):
@@ -304,7 +327,7 @@ def check_ids(world, who, chain):
         return
     known, at, end = births(world, who), 0, len(chain)
     while at < end and known is not None:
-        stop = next((i + 1 for i in range(at, end) if chain[i][1]["to_segment"] is None), end)
+        stop = next((i + 1 for i in range(at, end) if ends_life(chain, i)), end)
         life = [change["event_id"] for _, change in chain[at:stop]]
         if not any(life == ids_of(world, customer, source, offset, len(life)) for b in known for source, offset in b.items()):
             yield Finding("diverged", chain[at][0], f"{who}: event ids {life} do not follow from any possible birth")

@@ -73,10 +73,9 @@ class History:
             if not decision["alive"]:
                 continue
             same = before and before["alive"] and before["birth"] == decision["birth"]
-            if decision["number"] > (before["number"] if same else 0):
-                source, offset = decision["birth"]
-                place = wire.event_id(self.world.app, who, self.world.topics[source], partition, offset,
-                                      decision["number"])
+            source, offset = decision["birth"]
+            for number in range((before["number"] if same else 0) + 1, decision["number"] + 1):
+                place = wire.event_id(self.world.app, who, self.world.topics[source], partition, offset, number)
                 self.decisions[place] = (txn, decision)
                 self.numbered[place] += 1
 

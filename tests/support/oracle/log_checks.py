@@ -95,10 +95,11 @@ def check_numbers(world, partition):
             if not decision or not decision["alive"]:
                 continue
             birth, number = decision["birth"], decision["number"]
-            at = known[who][1] if known.get(who, (None,))[0] == birth else 0
-            if whole and number not in (at, at + 1):
+            at, cluster, rules = known[who][1:] if known.get(who, (None,))[0] == birth else (0, 0, set())
+            steps = (decision["cluster"] != cluster) + len(rules ^ set(decision["rules"]))
+            if whole and number != at + steps:
                 yield Finding("diverged", f"changelog/{partition} offset {offset}", f"{name_of(who)}: change number {number} follows {at}")
-            known[who] = (birth, number)
+            known[who] = (birth, number, decision["cluster"], set(decision["rules"]))
 
 
 def check_cause_range(world, where, change, txn):

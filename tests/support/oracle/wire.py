@@ -77,12 +77,18 @@ def sections(data, what, newest=1):
 
 def decision_body(view, base):
     flags = view.u8()
-    decision = {"alive": bool(flags & 1), "birth": None, "number": 0, "cluster": 0, "since_ms": None, "stay_out": None}
+    decision = {"alive": bool(flags & 1), "birth": None, "number": 0, "cluster": 0, "since_ms": None, "stay_out": None,
+                "previous": 0, "rules": []}
     if flags & 1:
-        decision["birth"] = (SOURCES[flags >> 3], view.zigzag())
+        decision["birth"] = (SOURCES[flags >> 3 & 3], view.zigzag())
         decision["number"], decision["cluster"] = view.varint(), view.varint()
         if flags & 4:
             decision["since_ms"] = view.time(base)
+        if flags & 32:
+            decision["previous"] = view.varint()
+            view.u8()
+        if flags & 64:
+            decision["rules"] = [name.decode() for name in view.bytes().split(b"\0")[:-1]]
     if flags & 2:
         decision["stay_out"] = [view.zigzag() for _ in SOURCES]
     return decision
@@ -90,7 +96,7 @@ def decision_body(view, base):
 
 @functools.lru_cache(maxsize=65536)
 def read_decision(data):
-    for tag, view in sections(data, "decision"):
+    for tag, view in sections(data, "decision", newest=2):
         if tag == 1:
             return decision_body(view, 0)
     raise Corrupt("decision: empty")
@@ -145,7 +151,7 @@ def read_profile(data, *parts):
     wanted = {PARTS[part] for part in parts or PARTS}
     profile = {"applied": {}, "orders": None, "consents": {}, "windows": {}, "decision": None, "contribution": None}
     base = 0
-    for tag, view in sections(data, "profile", newest=2):  # 2 is another form of the attributes
+    for tag, view in sections(data, "profile", newest=3):  # 2 is another form of the attributes, 3 adds to orders and decision
         if tag == 1:
             profile["last_ms"], profile["first_ms"], profile["id"] = read_identity(view)
             base = profile["last_ms"] or 0

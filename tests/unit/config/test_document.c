@@ -70,6 +70,10 @@ static void assert_same(const struct seg_option *o, const struct seg_config *a, 
 		assert_int_equal(
 			((const struct seg_config_mapping *)x)->len + ((const struct seg_config_mapping *)y)->len, 0);
 		return;
+	case SEG_OPTION_RULES:
+		assert_int_equal(((const struct seg_config_rules *)x)->len + ((const struct seg_config_rules *)y)->len,
+				 0);
+		return;
 	case SEG_OPTION_FEATURES:
 		assert_string_equal(((const struct seg_config_features *)x)->preset,
 				    ((const struct seg_config_features *)y)->preset);
