@@ -291,6 +291,18 @@ bool seg_api_ask_fold(struct seg_server *s, const struct seg_api_request *reques
 
 /* ---- routes ---- */
 
+/* Who may change something leaves a trace; customers do not. */
+static void log_change(const struct seg_api_request *request, const struct seg_api_answer *answer)
+{
+	bool about_customer = request->op == SEG_API_ERASE;
+	char of[32] = "";
+	if (!about_customer && request->param.ptr && request->param.len < sizeof(of) &&
+	    request->param.len == strspn(request->param.ptr, "s0123456789"))
+		snprintf(of, sizeof(of), " of=%s", request->param.ptr);
+	seg_log(SEG_LOG_INFO, "api_change", "route=\"%s %s\"%s status=%u", seg_api_method(request->op),
+		seg_api_path(request->op), of, answer->status);
+}
+
 void seg_api_call(void *ctx, const struct seg_api_request *request, struct seg_api_answer *answer)
 {
 	static seg_api_fn *const fns[SEG_API_OPS] = {
@@ -303,4 +315,6 @@ void seg_api_call(void *ctx, const struct seg_api_request *request, struct seg_a
 		[SEG_API_VALIDATE] = seg_api_validate,
 	};
 	fns[request->op](ctx, request, answer);
+	if (seg_api_asks_for_token(request->op))
+		log_change(request, answer);
 }

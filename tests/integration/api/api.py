@@ -260,9 +260,19 @@ def aliases(api, job):
     consumer.close()
 
 
+def traces(job, victims):
+    """What was changed is in the log; who was erased is not."""
+    told = job.events("api_change")
+    done = [pairs for _, pairs in told if pairs["route"].startswith("DELETE") and pairs["status"] == "202"]
+    expect(len(done) == len(victims), f"{told}")
+    log = job.log_path.read_text(errors="replace")
+    expect(not [victim for victim in victims if f" {victim}" in log or f"={victim}" in log], "a customer is in the log")
+
+
 def erasure(api, changes):
     step("a customer is erased through the API")
-    for victim in (ODD, sorted(changes.all)[3]):
+    victims = (ODD, sorted(changes.all)[3])
+    for victim in victims:
         before = api.ok("GET", customer_path(victim))["segment"]["segment_id"]
         api.refused(401, "DELETE", customer_path(victim), token=None)
         api.refused(401, "DELETE", customer_path(victim), token=TOKEN + "x")
@@ -271,6 +281,7 @@ def erasure(api, changes):
         last = until("the change", lambda: changes.read()[victim][-1]["reason"] == "erasure" and changes.all[victim][-1])
         expect(last["from_segment"] == before and last["to_segment"] is None, f"{victim}: {last}")
         expect(last["cause"]["topic"] == "profiles", f"{victim}: {last['cause']}")
+    traces(api.job, victims)
 
 
 def commands(job, api, changes):
