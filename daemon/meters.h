@@ -48,6 +48,14 @@
 	X(CHANGES, "segmentd_segment_changes_total", COUNTER, "reason", NULL, "Segment changes by reason")             \
 	X(SUPPRESSED, "segmentd_moves_suppressed_total", COUNTER, NULL, NULL,                                          \
 	  "Evaluations whose move hysteresis or dwell held back")                                                      \
+	X(SEGMENT_SUPPRESSED, "segmentd_segment_moves_suppressed_total", COUNTER, "segment", NULL,                     \
+	  "The same by the segment that was not left")                                                                 \
+	X(SEGMENT_FLAPS, "segmentd_segment_flaps_total", COUNTER, "segment", NULL,                                     \
+	  "Customers who went to another segment and back within 7 days, counted for both")                            \
+	X(HYSTERESIS_ADVICE, "segmentd_hysteresis_advice", GAUGE, NULL, NULL,                                          \
+	  "Least segmenter.hysteresis that would have prevented half of the flaps; from 20 flaps on")                  \
+	X(HYSTERESIS_COST, "segmentd_hysteresis_advice_held_back_ratio", GAUGE, NULL, NULL,                            \
+	  "Share of the other moves that it would have held back, too")                                                \
 	X(EVALUATED, "segmentd_evaluations_total", COUNTER, NULL, NULL, "Customers evaluated at commits")              \
 	X(DEAD_LETTERS, "segmentd_dead_letters_total", COUNTER, "reason", NULL,                                        \
 	  "Refused records by reason, counted when committed")                                                         \

@@ -41,3 +41,25 @@ json_t *seg_report_dead_letters(const uint64_t dead_letters[SEG_REFUSALS])
 	}
 	return o;
 }
+
+json_t *seg_report_flapping(const struct seg_moves *moves, const struct seg_model *m)
+{
+	struct seg_margin_advice advice;
+	json_t *list = json_array();
+	seg_moves_advice(moves, &advice);
+	for (uint32_t i = 0; m && i < m->segments_len; i++) {
+		const struct seg_segment_counts *c = seg_moves_of(moves, m->segments[i].cluster);
+		if (m->segments[i].state != SEG_SEGMENT_ACTIVE)
+			continue;
+		json_array_append_new(list, json_pack("{s:o, s:I, s:I}", "segment_id",
+						      json_sprintf("s%" PRIu64, m->segments[i].cluster), "flaps",
+						      (json_int_t)(c ? c->flaps : 0), "suppressed",
+						      (json_int_t)(c ? c->suppressed : 0)));
+	}
+	return json_pack("{s:i, s:I, s:I, s:o, s:o}", "window_days", SEG_FLAP_DAYS, "flaps", (json_int_t)advice.flaps,
+			 "moves", (json_int_t)advice.moves, "advice",
+			 isnan(advice.margin)
+				 ? json_null()
+				 : json_pack("{s:f, s:f}", "hysteresis", advice.margin, "held_back", advice.others),
+			 "segments", list);
+}

@@ -240,6 +240,7 @@ static json_t *build(struct seg_server *s, const struct all *a, const struct seg
 	json_object_set_new(o, "below_dedup_window", json_integer((json_int_t)t.counts.below_window));
 	json_object_set_new(o, "identified", json_integer((json_int_t)t.counts.identified));
 	json_object_set_new(o, "changes_by_reason", seg_report_changes(t.counts.changes));
+	json_object_set_new(o, "flapping", seg_report_flapping(&t.counts.moves, m));
 	json_object_set_new(o, "latest_changes", recent_json(s->recent));
 	json_object_set_new(o, "drift", drift_json(s));
 	return o;
@@ -277,6 +278,36 @@ static void refresh_fold(struct seg_server *s)
 				       f->drift[j].psi);
 	}
 	free(f);
+}
+
+/* Counted since the program began; series of segments that are no more are hidden. */
+static void refresh_moves(struct seg_server *s, const struct seg_moves *moves, const struct seg_model *m)
+{
+	struct seg_margin_advice advice;
+	seg_moves_advice(moves, &advice);
+	struct seg_metric *margin = seg_meter(s->meters, SEG_METER_HYSTERESIS_ADVICE),
+			  *cost = seg_meter(s->meters, SEG_METER_HYSTERESIS_COST);
+	if (isnan(advice.margin)) {
+		seg_metric_hide(margin);
+		seg_metric_hide(cost);
+	} else {
+		seg_metric_set(margin, advice.margin);
+		seg_metric_set(cost, advice.others);
+	}
+	for (uint32_t i = 0; m && i < m->segments_len; i++) {
+		const struct seg_segment_counts *c = seg_moves_of(moves, m->segments[i].cluster);
+		char id[32];
+		snprintf(id, sizeof(id), "s%" PRIu64, m->segments[i].cluster);
+		struct seg_metric *flaps = seg_meter_labelled(s->meters, SEG_METER_SEGMENT_FLAPS, id, NULL);
+		struct seg_metric *held = seg_meter_labelled(s->meters, SEG_METER_SEGMENT_SUPPRESSED, id, NULL);
+		if (m->segments[i].state == SEG_SEGMENT_ACTIVE) {
+			seg_metric_count_to(flaps, c ? c->flaps : 0);
+			seg_metric_count_to(held, c ? c->suppressed : 0);
+		} else {
+			seg_metric_hide(flaps);
+			seg_metric_hide(held);
+		}
+	}
 }
 
 void seg_status_refresh(void *ctx)
@@ -332,6 +363,7 @@ void seg_status_refresh(void *ctx)
 		else
 			seg_metric_hide(g);
 	}
+	refresh_moves(s, &t.counts.moves, m);
 	seg_model_put(m);
 	release(&a);
 }

@@ -31,31 +31,62 @@ static void truth_make(struct world *w)
 	w->truth_of = w->commits;
 }
 
+/* What a customer is in by the outputs so far: [0] decided, the others 1 or 0 for each rule segment. */
+struct held {
+	uint64_t in[1 + RULES];
+	struct output last; /* n 0: none */
+};
+
+static bool is_out(const struct held *h)
+{
+	for (int r = 0; r <= RULES; r++)
+		if (h->in[r])
+			return false;
+	return true;
+}
+
+static void need_rules(struct world *w, int c, const struct held *h, const struct seg_profile *p, const char *what)
+{
+	char names[SEG_RULE_NAMES_BYTES];
+	size_t len = 0;
+
+	for (int r = 0; r < RULES; r++)
+		if (h->in[1 + r]) {
+			strcpy(names + len, rule_names[r]);
+			len += strlen(rule_names[r]) + 1;
+		}
+	need(w, p->decision.rules.len == len && memcmp(p->decision.rules.names, names, len) == 0,
+	     "%s %s: rule segments differ from those told", what, customer_ids[c]);
+}
+
 static void check_decision(struct world *w, int c, const struct seg_profile *p, const char *what)
 {
-	const struct output *last = NULL;
-	uint64_t cluster = 0, n = 0;
+	struct held h = {0};
+	uint64_t n;
 
-	for (size_t i = 0; i < w->outputs.len; i++)
-		if (w->outputs.items[i].customer == c)
-			last = &w->outputs.items[i];
-	if (last) {
-		cluster = last->to;
-		n = last->n;
+	for (size_t i = 0; i < w->outputs.len; i++) {
+		const struct output *o = &w->outputs.items[i];
+
+		if (o->customer != c)
+			continue;
+		h.in[o->rule] = o->to;
+		h.last = *o;
 	}
+	n = h.last.n;
 	if (!p) {
-		need(w, cluster == 0, "%s %s is gone without an end of the chain", what, customer_ids[c]);
+		need(w, is_out(&h), "%s %s is gone without an end of the chain", what, customer_ids[c]);
 		return;
 	}
-	if (last &&
-	    (last->birth_source != p->decision.birth_source || last->birth_offset != p->decision.birth_offset)) {
-		need(w, cluster == 0, "%s %s: the chain of an earlier life is open", what, customer_ids[c]);
+	if (n > 0 &&
+	    (h.last.birth_source != p->decision.birth_source || h.last.birth_offset != p->decision.birth_offset)) {
+		need(w, is_out(&h), "%s %s: the chain of an earlier life is open", what, customer_ids[c]);
 		n = 0;
 	}
-	need(w, p->decision.cluster == cluster && p->decision.change_number == n,
+	need(w, p->decision.cluster == h.in[0] && p->decision.change_number == n,
 	     "%s %s: decision %llu (change %llu), outputs say %llu (%llu)", what, customer_ids[c],
 	     (unsigned long long)p->decision.cluster, (unsigned long long)p->decision.change_number,
-	     (unsigned long long)cluster, (unsigned long long)n);
+	     (unsigned long long)h.in[0], (unsigned long long)n);
+	need_rules(w, c, &h, p, what);
 }
 
 static void check_customer(struct world *w, int c, const struct seg_profile *p, const char *what)
@@ -97,29 +128,31 @@ void check_part(struct world *w, struct seg_part *part, const char *what)
 		     (unsigned long long)n.customers, (unsigned long long)alive);
 }
 
-static void check_chain(struct world *w, const struct output *o, struct output *last)
+static void check_chain(struct world *w, const struct output *o, struct held *h)
 {
+	const struct output *last = &h->last;
 	bool same = last->n > 0 && last->birth_source == o->birth_source && last->birth_offset == o->birth_offset;
-	uint64_t n = same ? last->n : 0, to = last->n > 0 ? last->to : 0;
+	uint64_t n = same ? last->n : 0, in = h->in[o->rule];
 
-	need(w, same || to == 0, "%s: a new life on an open chain", customer_ids[o->customer]);
-	need(w, o->n == n + 1 && o->from == to && o->to != o->from,
-	     "%s: chain broken: change %llu from %llu to %llu comes after change %llu to %llu",
-	     customer_ids[o->customer], (unsigned long long)o->n, (unsigned long long)o->from,
-	     (unsigned long long)o->to, (unsigned long long)n, (unsigned long long)to);
-	*last = *o;
+	need(w, same || is_out(h), "%s: a new life on an open chain", customer_ids[o->customer]);
+	need(w, o->n == n + 1 && o->from == in && o->to != o->from,
+	     "%s: chain of %d broken: change %llu from %llu to %llu comes after change %llu to %llu",
+	     customer_ids[o->customer], o->rule, (unsigned long long)o->n, (unsigned long long)o->from,
+	     (unsigned long long)o->to, (unsigned long long)n, (unsigned long long)in);
+	h->in[o->rule] = o->to;
+	h->last = *o;
 }
 
 void check_outputs(struct world *w)
 {
-	struct output last[CUSTOMERS];
+	struct held held[CUSTOMERS];
 	size_t bad = 0;
 
-	memset(last, 0, sizeof last);
+	memset(held, 0, sizeof held);
 	for (size_t i = 0; i < w->outputs.len; i++) {
 		const struct output *o = &w->outputs.items[i];
 
-		check_chain(w, o, &last[o->customer]);
+		check_chain(w, o, &held[o->customer]);
 		if (!o->has_cause)
 			continue;
 		need(w, o->lo[o->source] <= o->offset && o->offset < o->hi[o->source],
@@ -127,7 +160,7 @@ void check_outputs(struct world *w)
 		for (size_t j = 0; j < i; j++) {
 			const struct output *p = &w->outputs.items[j];
 
-			need(w, !p->has_cause || p->source != o->source || p->offset != o->offset,
+			need(w, !p->has_cause || p->source != o->source || p->offset != o->offset || p->rule != o->rule,
 			     "%s: a record caused two changes", customer_ids[o->customer]);
 		}
 	}

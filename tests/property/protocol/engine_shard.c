@@ -16,6 +16,7 @@
 struct engine {
 	struct world *w;
 	struct seg_config config;
+	struct seg_config_rule rules[RULES];
 	struct seg_model *model; /* without clusters */
 	struct seg_shard *shard;
 	struct seg_buf scratch;
@@ -73,6 +74,27 @@ static void evaluate(const struct seg_model *model, const struct seg_profile *p,
 	world_in_harness--;
 }
 
+/* Rules come and go with restarts, in any order: whoever is in one that is gone must be told to have left. */
+static void set_rules(struct engine *e)
+{
+	static const char *const when[RULES] = {"web_recency_days * 86400 > 2 or attr:e3 is missing",
+						"frequency in (1, 3, 5)", "attr:e0 > attr:e1"};
+
+	e->config.rules.items = e->rules;
+	for (int r = RULES - 1; r >= 0; r--)
+		if (chance(e->w, .8))
+			e->rules[e->config.rules.len++] = (struct seg_config_rule){
+				.name = (char *)(uintptr_t)rule_names[r], .when = (char *)(uintptr_t)when[r]};
+}
+
+static int rule_of(const char *name)
+{
+	for (int r = 0; name && r < RULES; r++)
+		if (strcmp(name, rule_names[r]) == 0)
+			return r + 1;
+	return 0;
+}
+
 enum seg_rc engine_try_open(struct world *w, struct seg_store_env *env, const char *dir, size_t memory_bytes,
 			    struct engine **ret, struct seg_error *err)
 {
@@ -88,6 +110,7 @@ enum seg_rc engine_try_open(struct world *w, struct seg_store_env *env, const ch
 	e->config.recovery.target_ms = 1000;
 	for (int s = 0; s < SEG_SOURCES; s++)
 		e->config.sources[s].read = true;
+	set_rules(e);
 	struct seg_shard_options options = {.config = &e->config,
 					    .part = {.env = env,
 						     .dir = dir,
@@ -219,17 +242,22 @@ bool engine_has_work(const struct engine *e)
 	return seg_shard_has_work(e->shard, &now);
 }
 
-/* The life that a change belongs to, and its number, are in its event id only. */
-static bool is_id_of(const struct seg_change *change, const struct seg_decision *d)
+/* The life that a change belongs to, and its number, are in its event id only. One commit has one of the decided segments,
+ * and one of each rule's. */
+static bool is_id_of(const struct seg_change *change, const struct seg_decision *d, uint64_t *ret_n)
 {
 	struct seg_birth birth = {topics[d->birth_source], 0, d->birth_offset};
 	char id[SEG_EVENT_ID_LEN + 1];
 
-	seg_event_id("test", change->customer_id, &birth, d->change_number + 1, id);
-	return strcmp(id, change->event_id) == 0;
+	for (*ret_n = d->change_number + 1; *ret_n <= d->change_number + 1 + RULES; ++*ret_n) {
+		seg_event_id("test", change->customer_id, &birth, *ret_n, id);
+		if (strcmp(id, change->event_id) == 0)
+			return true;
+	}
+	return false;
 }
 
-static const struct seg_decision *decision_of(struct engine *e, const struct seg_change *change)
+static const struct seg_decision *decision_of(struct engine *e, const struct seg_change *change, uint64_t *ret_n)
 {
 	struct seg_entry **entries;
 	size_t len;
@@ -237,7 +265,8 @@ static const struct seg_decision *decision_of(struct engine *e, const struct seg
 	for (size_t i = 0; i < e->shard->leavers.len; i++) {
 		const struct seg_leaver *l = &e->shard->leavers.items[i];
 
-		if (seg_str_eq((struct seg_str){l->id, l->id_len}, change->customer_id) && is_id_of(change, &l->was))
+		if (seg_str_eq((struct seg_str){l->id, l->id_len}, change->customer_id) &&
+		    is_id_of(change, &l->was, ret_n))
 			return &l->was;
 	}
 	if (seg_part_pending(engine_part(e), &entries, &len, NULL) != SEG_OK)
@@ -245,7 +274,7 @@ static const struct seg_decision *decision_of(struct engine *e, const struct seg
 	for (size_t i = 0; i < len; i++) {
 		const struct seg_profile *p = seg_entry_profile(entries[i]);
 
-		if (p && seg_str_eq(p->id, change->customer_id) && is_id_of(change, &p->decision))
+		if (p && seg_str_eq(p->id, change->customer_id) && is_id_of(change, &p->decision, ret_n))
 			return &p->decision;
 	}
 	return NULL;
@@ -262,10 +291,13 @@ static enum seg_rc refuses(struct engine *e, struct seg_error *err)
 static enum seg_rc on_change(void *ctx, int32_t partition, const struct seg_change *change, struct seg_error *err)
 {
 	struct engine *e = ctx;
-	const struct seg_decision *d = decision_of(e, change);
+	uint64_t n;
+	const struct seg_decision *d = decision_of(e, change, &n);
+	int rule = rule_of(change->from_rule ? change->from_rule : change->to_rule);
 	struct output o = {.customer = customer_of(change->customer_id),
-			   .from = change->from_cluster,
-			   .to = change->to_cluster,
+			   .rule = rule,
+			   .from = rule ? change->from_rule != NULL : change->from_cluster,
+			   .to = rule ? change->to_rule != NULL : change->to_cluster,
 			   .has_cause = change->cause.topic != NULL,
 			   .offset = change->cause.offset};
 
@@ -274,7 +306,7 @@ static enum seg_rc on_change(void *ctx, int32_t partition, const struct seg_chan
 		return seg_error_set(err, SEG_INVALID, "an event id that follows from no life");
 	o.birth_source = d->birth_source;
 	o.birth_offset = d->birth_offset;
-	o.n = d->change_number + 1;
+	o.n = n;
 	for (int s = 0; o.has_cause && s < SEG_SOURCES; s++)
 		if (strcmp(topics[s], change->cause.topic) == 0)
 			o.source = (enum seg_source)s;

@@ -108,6 +108,8 @@ const struct input *world_next(const struct world *w, enum seg_source s, int64_t
 }
 
 /* Amounts are powers of two, kinds and attributes follow from the offset: aggregates tell which events are in. */
+const char *const rule_names[RULES] = {"late", "odd", "one"};
+
 const struct seg_event *world_event(struct world *w, enum seg_source s, const struct input *in)
 {
 	static const char *const ids[] = {"e0", "e1", "e2", "e3"};

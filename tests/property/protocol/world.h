@@ -26,8 +26,11 @@ struct input {
 	unsigned id;
 };
 
+enum { RULES = 3 };
+
 struct output {
 	int customer;
+	int rule; /* 1 to RULES: of this rule segment, in (to 1) or out (to 0); 0: of the decided ones */
 	enum seg_source birth_source;
 	int64_t birth_offset;
 	uint64_t n, from, to;
@@ -127,6 +130,7 @@ bool chance(struct world *w, double p);
 int64_t between(struct world *w, int64_t lo, int64_t hi);
 
 extern const char *const customer_ids[CUSTOMERS];
+extern const char *const rule_names[RULES]; /* ascending */
 int customer_of(struct seg_str id);
 
 void world_input(struct world *w);
