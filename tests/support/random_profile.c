@@ -114,6 +114,21 @@ static int64_t random_time(struct seg_rng *r)
 	return seg_rng_below(r, 8) ? INT64_C(1300000000000) + (int64_t)seg_rng_below(r, 1000000000000) : SEG_NO_TIME;
 }
 
+/* Names ascend by their first letter. */
+static void random_rules(struct seg_rng *r, struct seg_held_rules *rules)
+{
+	size_t most = seg_rng_below(r, 4) ? 0 : 1 + seg_rng_below(r, 6);
+	for (size_t i = 0; i < most; i++) {
+		char *name = rules->names + rules->len;
+		size_t len = 1 + seg_rng_below(r, SEG_RULE_NAME_MAX);
+		for (size_t k = 0; k < len; k++)
+			name[k] = "0123456789abcdefghijklmnopqrstuvwxyz_-"[seg_rng_below(r, 38)];
+		name[0] = (char)('a' + i);
+		name[len] = '\0';
+		rules->len = (uint16_t)(rules->len + len + 1);
+	}
+}
+
 static void random_decision(struct seg_rng *r, struct seg_decision *d)
 {
 	d->alive = seg_rng_below(r, 4) != 0;
@@ -123,6 +138,10 @@ static void random_decision(struct seg_rng *r, struct seg_decision *d)
 		d->change_number = seg_rng_next(r) >> seg_rng_below(r, 64);
 		d->cluster = seg_rng_next(r) >> seg_rng_below(r, 64);
 		d->since_ms = random_time(r);
+		d->previous = seg_rng_below(r, 2) ? seg_rng_next(r) >> seg_rng_below(r, 64) : 0;
+		d->advantage = (uint8_t)seg_rng_below(r, 102);
+		d->flapped = d->advantage && seg_rng_below(r, 4) == 0;
+		random_rules(r, &d->rules);
 	}
 	d->has_stay_out = seg_rng_below(r, 4) == 0;
 	for (int s = 0; s < SEG_SOURCES; s++)

@@ -267,6 +267,95 @@ static void test_decision_golden(void **state)
 									  .since_ms = T0});
 	check_golden_decision("decision_v1_erased",
 			      &(struct seg_decision){.has_stay_out = true, .stay_out = {-1, 0, 500, INT64_MAX}});
+	check_golden_decision("decision_v2_rules", &(struct seg_decision){.alive = true,
+									  .birth_source = SEG_PROFILES,
+									  .change_number = 9,
+									  .cluster = 12,
+									  .since_ms = T0,
+									  .previous = 11,
+									  .advantage = 16,
+									  .flapped = true,
+									  .rules = {8, "new\0vip"}});
+}
+
+/* A decision's record with this body behind version, tag and length. */
+static enum seg_rc decode_decision(uint8_t version, const void *body, size_t len)
+{
+	struct seg_decision d;
+	struct seg_buf b;
+	seg_buf_init(&b, 1024);
+	seg_buf_u8(&b, version);
+	seg_buf_u8(&b, 1);
+	seg_buf_varint(&b, len);
+	seg_buf_append(&b, body, len);
+	seg_buf_u32be(&b, (uint32_t)seg_hash64(b.data, b.len));
+	enum seg_rc rc = seg_decision_decode(b.data, b.len, &d, NULL);
+	seg_buf_release(&b);
+	return rc;
+}
+
+/* Flags 64 | 1: birth, number, cluster, bytes of names, names. */
+static void test_decision_rules_that_cannot_be_are_refused(void **state)
+{
+	char most[8 + SEG_RULE_NAME_MAX] = "\x41\x00\x00\x00";
+	(void)state;
+	assert_ok(decode_decision(2,
+				  "\x41\x00\x00\x00\x04"
+				  "a\0b\0",
+				  9));
+	assert_int_equal(decode_decision(1,
+					 "\x41\x00\x00\x00\x04"
+					 "a\0b\0",
+					 9),
+			 SEG_CORRUPT);
+	assert_int_equal(decode_decision(2,
+					 "\x41\x00\x00\x00\x04"
+					 "b\0a\0",
+					 9),
+			 SEG_CORRUPT); /* not ascending */
+	assert_int_equal(decode_decision(2,
+					 "\x41\x00\x00\x00\x04"
+					 "a\0a\0",
+					 9),
+			 SEG_CORRUPT); /* twice */
+	assert_int_equal(decode_decision(2,
+					 "\x41\x00\x00\x00\x03"
+					 "a\0b",
+					 8),
+			 SEG_CORRUPT); /* no end */
+	assert_int_equal(decode_decision(2,
+					 "\x41\x00\x00\x00\x02"
+					 "A\0",
+					 7),
+			 SEG_CORRUPT); /* no such name */
+	assert_int_equal(decode_decision(2,
+					 "\x41\x00\x00\x00\x02"
+					 "\0\0",
+					 7),
+			 SEG_CORRUPT);						      /* no name */
+	assert_int_equal(decode_decision(2, "\x41\x00\x00\x00\x00", 5), SEG_CORRUPT); /* none at all */
+	assert_int_equal(decode_decision(2,
+					 "\x41\x00\x00\x00\x05"
+					 "a\0b\0",
+					 9),
+			 SEG_CORRUPT); /* cut short */
+	assert_int_equal(decode_decision(2,
+					 "\x41\x00\x00\x00\xff\x01"
+					 "a\0b\0",
+					 10),
+			 SEG_CORRUPT);
+	for (size_t len = SEG_RULE_NAME_MAX; len <= SEG_RULE_NAME_MAX + 1; len++) {
+		most[4] = (char)(len + 1);
+		memset(most + 5, 'x', len);
+		most[5 + len] = '\0';
+		assert_int_equal(decode_decision(2, most, 6 + len), len > SEG_RULE_NAME_MAX ? SEG_CORRUPT : SEG_OK);
+	}
+	/* Flags 32 | 1: the segment before and the advantage. */
+	assert_ok(decode_decision(2, "\x21\x00\x00\x00\x05\x65", 6));
+	assert_ok(decode_decision(2, "\x21\x00\x00\x00\x05\xe5", 6));
+	assert_int_equal(decode_decision(2, "\x21\x00\x00\x00\x05\x66", 6), SEG_CORRUPT);
+	assert_int_equal(decode_decision(2, "\x21\x00\x00\x00\x05\x80", 6), SEG_CORRUPT);
+	assert_int_equal(decode_decision(2, "\x21\x00\x00\x00\x00\x00", 6), SEG_CORRUPT);
 }
 
 /* Content with a right checksum. */
@@ -454,6 +543,7 @@ int main(void)
 		cmocka_unit_test(test_profile_upgrades),
 		cmocka_unit_test(test_profile_one_order_is_small),
 		cmocka_unit_test(test_decision_golden),
+		cmocka_unit_test(test_decision_rules_that_cannot_be_are_refused),
 		cmocka_unit_test(test_profile_newer_versions_are_told),
 		cmocka_unit_test(test_profile_wrong_content_is_corrupt),
 		cmocka_unit_test(test_profile_what_cannot_be_is_not_written),
