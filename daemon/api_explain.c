@@ -35,8 +35,7 @@ static uint32_t feature_index(const struct seg_model *m, const char *name)
 	return m->d;
 }
 
-/* "5289", "0.1217", "3.8": four digits at least, and no exponent where people read money. */
-static const char *short_number(double x, char ret[32])
+const char *seg_api_short_number(double x, char ret[32])
 {
 	double size = fabs(x);
 	if (size >= 1000 && size < 1e15)
@@ -61,13 +60,14 @@ static json_t *sentence(const struct seg_api_place *p, const struct seg_driver *
 	seg_api_centroid(p->m, a->nearest, here);
 	seg_api_centroid(p->m, a->second, there);
 	if (isfinite(d->value))
-		snprintf(value, sizeof(value), "is %s%s%s", short_number(d->value, number), unit[0] ? " " : "", unit);
+		snprintf(value, sizeof(value), "is %s%s%s", seg_api_short_number(d->value, number), unit[0] ? " " : "",
+			 unit);
 	else
 		snprintf(value, sizeof(value), "is not known");
 	return json_sprintf(
 		"%s %s; typical of \"%s\" is %s, of \"%s\" %s.", d->feature, value,
-		seg_model_segment_name(p->m, p->m->clusters[a->nearest]), short_number(here[j], typical_here),
-		seg_model_segment_name(p->m, p->m->clusters[a->second]), short_number(there[j], typical_there));
+		seg_model_segment_name(p->m, p->m->clusters[a->nearest]), seg_api_short_number(here[j], typical_here),
+		seg_model_segment_name(p->m, p->m->clusters[a->second]), seg_api_short_number(there[j], typical_there));
 }
 
 static void add_drivers(const struct seg_api_place *p, const struct seg_assignment *a, json_t *o)
@@ -166,8 +166,8 @@ static json_t *would_move(const struct seg_api_place *p)
 			 seg_api_number(to), "unit", unit, "standard_deviations", seg_api_number(best.size), "text",
 			 json_sprintf("With %s at %s%s%s instead of %s, all else as it is, the segment would be "
 				      "\"%s\".",
-				      f->config.name, short_number(to, there), unit[0] ? " " : "", unit,
-				      short_number(from, here), name));
+				      f->config.name, seg_api_short_number(to, there), unit[0] ? " " : "", unit,
+				      seg_api_short_number(from, here), name));
 }
 
 /* ---- all of it ---- */

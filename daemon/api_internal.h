@@ -21,6 +21,8 @@ void seg_api_send(struct seg_api_answer *a, unsigned status, json_t *json);
 bool seg_api_object(const struct seg_api_request *request, const char *const known[], json_t **ret,
 		    struct seg_api_answer *a);
 
+/* "5289", "0.1217", "3.8": four digits at least, and no exponent where people read money. */
+const char *seg_api_short_number(double x, char ret[32]);
 json_t *seg_api_number(double x);	      /* null unless finite */
 json_t *seg_api_id64(uint64_t n);	      /* a string: JSON's numbers have 53 bits */
 json_t *seg_api_time(int64_t ms);	      /* null for SEG_NO_TIME */

@@ -30,6 +30,44 @@ static json_t *centroid_json(const struct seg_model *m, uint32_t index, const do
 	return list;
 }
 
+enum { DESCRIBED = 3 }; /* features in a description */
+
+/* The features by which the segment differs most from all customers, strongest first. */
+static uint32_t strongest(const struct seg_model *m, const double *zscores, uint32_t ret[DESCRIBED])
+{
+	uint32_t len = 0;
+	for (uint32_t j = 0; j < m->d; j++) {
+		uint32_t at = len < DESCRIBED ? len++ : DESCRIBED;
+		for (; at > 0 && fabs(zscores[ret[at - 1]]) < fabs(zscores[j]); at--) {
+			if (at < DESCRIBED)
+				ret[at] = ret[at - 1];
+		}
+		if (at < DESCRIBED)
+			ret[at] = j;
+	}
+	return len;
+}
+
+/* "recency_days 201 days (all customers 40.2), …": one sentence in the features' own units. */
+static json_t *description_json(const struct seg_model *m, uint32_t index, const double *zscores)
+{
+	double own[SEG_MAX_FEATURES];
+	uint32_t best[DESCRIBED];
+	char text[512] = "Typical: ", here[32], all[32];
+	seg_api_centroid(m, index, own);
+	uint32_t len = strongest(m, zscores + (size_t)index * m->d, best);
+	for (uint32_t i = 0; i < len; i++) {
+		const struct seg_basis_feature *f = &m->basis.features[best[i]];
+		const char *unit = f->catalogue >= 0 ? seg_catalogue_at((size_t)f->catalogue)->unit : "";
+		double mean = seg_transform_invert(f->config.transform, m->scale[best[i]].mean);
+		size_t at = strlen(text);
+		snprintf(text + at, sizeof(text) - at, "%s%s %s%s%s (all customers %s)", i ? ", " : "", f->config.name,
+			 seg_api_short_number(own[best[i]], here), unit[0] ? " " : "", unit,
+			 seg_api_short_number(mean, all));
+	}
+	return json_sprintf("%s.", text);
+}
+
 static json_t *parents_json(const struct seg_segment *s)
 {
 	json_t *list = json_array();
@@ -45,6 +83,8 @@ static json_t *segment_json(const struct seg_model *m, const struct seg_segment 
 	json_object_set_new(o, "segment_id", seg_api_segment_id(s->cluster));
 	json_object_set_new(o, "name", json_string(s->name));
 	json_object_set_new(o, "alias", s->alias[0] ? json_string(s->alias) : json_null());
+	json_object_set_new(o, "description",
+			    index >= 0 && zscores ? description_json(m, (uint32_t)index, zscores) : json_null());
 	json_object_set_new(o, "state", json_string(state_names[s->state]));
 	json_object_set_new(o, "origin", json_string(origin_names[s->origin]));
 	json_object_set_new(o, "parents", parents_json(s));
