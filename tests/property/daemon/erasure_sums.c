@@ -268,13 +268,13 @@ static void live(struct run *r, const int *order)
 	int turn = 0;
 	for (int step = 0; step < DAYS * STEPS; step++) {
 		r->now_ms += DAY / STEPS;
-		for (int c = 0; c < CUSTOMERS; c++)
-			if (!r->gone[c] && !(r->never && r->never[c]))
-				behave(r, c, step);
 		if (order && step >= FIRST_ERASURE * STEPS)
 			for (int i = 0; i < 8 && turn < ERASED / 2; i++, turn++)
 				if (r->there[order[turn]])
 					erase(r, order[turn]);
+		for (int c = 0; c < CUSTOMERS; c++)
+			if (!r->gone[c] && !(r->never && r->never[c]))
+				behave(r, c, step);
 		commit(r);
 	}
 	for (int i = 0; order && i < ERASED; i++)
