@@ -1,6 +1,7 @@
 #include "config/config.h"
 
 #include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -209,4 +210,24 @@ const char *seg_config_map_find(const struct seg_config_map *m, const char *name
 		if (strcmp(m->items[i].name, name) == 0)
 			return m->items[i].value;
 	return NULL;
+}
+
+bool seg_config_pca(const char *text, uint32_t *ret_components, double *ret_share)
+{
+	enum { COMPONENTS_MAX = 128 };
+	char *end;
+	double number = strtod(text, &end);
+
+	*ret_components = 0;
+	*ret_share = 0;
+	if (strcmp(text, "none") == 0)
+		return true;
+	if (end == text || !isfinite(number) || number <= 0)
+		return false;
+	if (strcmp(end, "%") == 0 || (*end == 0 && number < 1)) {
+		*ret_share = *end ? number / 100 : number;
+		return *ret_share <= 1;
+	}
+	*ret_components = number <= COMPONENTS_MAX ? (uint32_t)number : 0;
+	return *end == 0 && *ret_components == number;
 }

@@ -48,7 +48,7 @@ enum seg_config_impute {
 	SEG_CONFIG_KNN,
 	SEG_CONFIG_IMPUTES
 };
-enum seg_config_pca { SEG_CONFIG_PCA_NONE };
+
 enum seg_config_drift_refit { SEG_CONFIG_DRIFT_REFIT_AUTO, SEG_CONFIG_DRIFT_REFIT_RECOMMEND };
 enum seg_config_promotion { SEG_CONFIG_PROMOTION_AUTO, SEG_CONFIG_PROMOTION_MANUAL };
 enum seg_config_log_format { SEG_CONFIG_LOG_TEXT, SEG_CONFIG_LOG_JSON };
@@ -187,7 +187,7 @@ struct seg_config {
 	struct {
 		int64_t k; /* 0: auto */
 		int64_t k_min, k_max, min_customers, seed;
-		enum seg_config_pca pca;
+		char *pca; /* none, a number of components, or a share of variance; see seg_config_pca() */
 		double hysteresis;
 		int64_t dwell_ms;
 		struct {
@@ -224,6 +224,9 @@ struct seg_config {
 		enum seg_config_log_format format;
 	} log;
 };
+
+/* segmenter.pca: components (0: none), or the share of variance (0 to 1; 0: not given). False: neither. */
+bool seg_config_pca(const char *text, uint32_t *ret_components, double *ret_share);
 
 /* Frees what c owns and c itself; secrets are wiped before. NULL is nothing. */
 void seg_config_free(struct seg_config *c);

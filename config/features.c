@@ -43,16 +43,6 @@ static enum seg_rc take_choice(const struct seg_check *c, const struct seg_optio
 	return SEG_OK;
 }
 
-/* Names that a later version will know how to follow: they are refused, not taken for another. */
-static enum seg_rc refuse_unbuilt(const struct seg_check *c, const struct seg_option *o, const struct seg_node *n,
-				  const char *what, const char *allowed)
-{
-	char shown[SEG_CHECK_SHOWN_MAX];
-
-	return seg_check_refuse(c, n, o->name, "the %s %s is not built yet; allowed: %s", what,
-				seg_check_shown(n, false, shown), allowed);
-}
-
 static enum seg_rc take_transform(const struct seg_check *c, const struct seg_option *o, const struct seg_node *n,
 				  struct seg_config_feature *f)
 {
@@ -62,8 +52,6 @@ static enum seg_rc take_transform(const struct seg_check *c, const struct seg_op
 	if (rc != SEG_OK)
 		return rc;
 	f->transform = (enum seg_config_transform)choice;
-	if (f->transform == SEG_CONFIG_QUANTILE)
-		return refuse_unbuilt(c, o, n, "transform", "log1p, linear, sqrt, auto");
 	return SEG_OK;
 }
 
@@ -76,8 +64,6 @@ static enum seg_rc take_impute(const struct seg_check *c, const struct seg_optio
 	if (rc != SEG_OK)
 		return rc;
 	f->impute = (enum seg_config_impute)choice;
-	if (f->impute == SEG_CONFIG_SEGMENT || f->impute == SEG_CONFIG_KNN)
-		return refuse_unbuilt(c, o, n, "way to impute", "mean, mode, zero");
 	return SEG_OK;
 }
 

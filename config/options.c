@@ -16,7 +16,7 @@
 
 static const char *const format_names[] = {"avro", "json", NULL};
 static const char *const partitioner_names[] = {"murmur2_random", "murmur2", NULL};
-static const char *const pca_names[] = {"none", NULL};
+
 static const char *const promotion_names[] = {"auto", "manual", NULL};
 static const char *const drift_refit_names[] = {"auto", "recommend", NULL};
 static const char *const level_names[] = {"error", "warn", "info", "debug", NULL};
@@ -350,7 +350,7 @@ const struct seg_option seg_options[] =
 	 .def = "365d",
 	 .lo = DAY,
 	 .hi = 36500 * DAY,
-	 .help = "How far ahead lifetime_value expects. It has no effect yet: the feature is not built."},
+	 .help = "How far ahead lifetime_value expects."},
 
 	{.name = "features",
 	 .type = SEG_OPTION_FEATURES,
@@ -405,12 +405,13 @@ const struct seg_option seg_options[] =
 	 .hi = 9007199254740991.0,
 	 .help = "Seed of all random choices of the learner."},
 	{.name = "segmenter.pca",
-	 .type = SEG_OPTION_ENUM,
+	 .type = SEG_OPTION_STRING,
 	 .offset = AT(segmenter.pca),
 	 .def = "none",
-	 .names = pca_names,
-	 .help = "Reduction of the vector to fewer components. Only none for now; principal "
-		 "components come later."},
+	 .help = "Principal components that customers are compared by: `none`, a number of components, or the share of "
+		 "variance that they must keep, as 0.9 or 90%. Segments and reasons are told in the features' own "
+		 "units "
+		 "all the same."},
 	{.name = "segmenter.hysteresis",
 	 .type = SEG_OPTION_DOUBLE,
 	 .offset = AT(segmenter.hysteresis),

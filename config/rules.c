@@ -90,6 +90,11 @@ enum seg_rc seg_check_rules(const struct seg_check *c)
 	if (config->segmenter.k > config->segmenter.min_customers)
 		return seg_check_refuse(c, given_of(c, "segmenter.k", "segmenter.min_customers"), "segmenter.k",
 					"is larger than segmenter.min_customers: fewer customers than segments");
+	if (!seg_config_pca(config->segmenter.pca, &(uint32_t){0}, &(double){0}))
+		return seg_check_refuse(
+			c, given(c, "segmenter.pca"), "segmenter.pca",
+			"is none of: `none`, a number of components from 1 to 128, a share of variance as "
+			"0.9 or 90%%");
 	if (config->drift.psi_warning > config->drift.psi_critical)
 		return seg_check_refuse(c, given_of(c, "drift.psi_warning", "drift.psi_critical"), "drift.psi_warning",
 					"is larger than drift.psi_critical; it may be equal at most");

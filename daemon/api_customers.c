@@ -318,7 +318,7 @@ static bool predict_profile(struct seg_server *s, const struct seg_model *m, jso
 		return false;
 	for (uint32_t j = 0; j < m->d; j++) {
 		const struct seg_basis_feature *f = &m->basis.features[j];
-		values[j] = seg_basis_fix(f, seg_transform_apply(f->config.transform, own[j]));
+		values[j] = seg_basis_fix(f, seg_basis_transform(f, own[j]));
 	}
 	struct seg_profile *nobody = seg_profile_new(seg_str_from("-"), 0);
 	json_t *o = json_object();

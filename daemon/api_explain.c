@@ -16,7 +16,7 @@ void seg_api_centroid(const struct seg_model *m, uint32_t index, double *ret)
 		double x = m->centroids[(size_t)index * m->d + j];
 		if (isnan(x))
 			x = m->scale[j].imputed;
-		ret[j] = seg_transform_invert(m->basis.features[j].config.transform, x);
+		ret[j] = seg_basis_invert(&m->basis.features[j], x);
 	}
 }
 
@@ -158,7 +158,7 @@ static json_t *would_move(const struct seg_api_place *p)
 	if (!best.found)
 		return json_null();
 	const struct seg_basis_feature *f = &p->m->basis.features[best.feature];
-	double to = seg_transform_invert(f->config.transform, best.to), from = p->own[best.feature];
+	double to = seg_basis_invert(f, best.to), from = p->own[best.feature];
 	char here[32], there[32];
 	const char *unit = unit_of(f->config.name), *name = seg_model_segment_name(p->m, best.cluster);
 	return json_pack("{s:o, s:s, s:s, s:o, s:o, s:s, s:o, s:o}", "segment_id", seg_api_segment_id(best.cluster),

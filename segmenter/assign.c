@@ -37,7 +37,7 @@ void seg_model_assign(const struct seg_model *m, const double *vector, struct se
 		const double *row = m->soa + b;
 		double d[BLOCK];
 
-		for (uint32_t j = 0; j < m->d; j++, row += m->k_padded) {
+		for (uint32_t j = 0; j < m->dims; j++, row += m->k_padded) {
 			lanes v = {vector[j], vector[j]};
 			for (unsigned i = 0; i < VECTORS; i++) {
 				lanes diff = v - ((const lanes *)(const void *)row)[i];
@@ -66,10 +66,10 @@ void seg_model_assign(const struct seg_model *m, const double *vector, struct se
 /* The same additions in the same order as above, so that equal distances are equal bits. */
 double seg_model_distance(const struct seg_model *m, const double *vector, uint32_t cluster_index)
 {
-	const double *centroid = m->vectors + (size_t)cluster_index * m->d;
+	const double *centroid = m->vectors + (size_t)cluster_index * m->dims;
 	double sum = 0;
 
-	for (uint32_t j = 0; j < m->d; j++)
+	for (uint32_t j = 0; j < m->dims; j++)
 		sum += (vector[j] - centroid[j]) * (vector[j] - centroid[j]);
 	return sqrt(sum);
 }

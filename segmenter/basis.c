@@ -2,6 +2,7 @@
 #include "segmenter/basis.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -86,6 +87,66 @@ double seg_transform_invert(enum seg_transform t, double y)
 	return y;
 }
 
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+void seg_basis_set_knots(struct seg_basis *basis, uint32_t feature, double *values, size_t n)
+{
+	struct seg_basis_feature *f = &basis->features[feature];
+
+	f->has_knots = n > 0;
+	qsort(values, n, sizeof(*values), compare);
+	for (size_t i = 0; n && i < SEG_KNOTS; i++) {
+		double at = (double)i / (SEG_KNOTS - 1) * (double)(n - 1);
+		size_t below = (size_t)at;
+		double next = below + 1 < n ? values[below + 1] : values[below];
+		f->knots[i] = values[below] + (at - (double)below) * (next - values[below]);
+	}
+	basis->id = seg_basis_id(basis);
+}
+
+static double rank_of(const double *knots, double x)
+{
+	unsigned first = 0, last;
+
+	if (isnan(x) || x < knots[0])
+		return isnan(x) ? x : 0;
+	if (x > knots[SEG_KNOTS - 1])
+		return 1;
+	while (knots[first] < x)
+		first++;
+	for (last = first; last + 1 < SEG_KNOTS && knots[last + 1] == x;)
+		last++;
+	if (knots[first] == x)
+		return (first + last) / 2.0 / (SEG_KNOTS - 1);
+	return (first - 1 + (x - knots[first - 1]) / (knots[first] - knots[first - 1])) / (SEG_KNOTS - 1);
+}
+
+double seg_basis_transform(const struct seg_basis_feature *f, double x)
+{
+	if (f->config.transform != SEG_QUANTILE)
+		return seg_transform_apply(f->config.transform, x);
+	return f->has_knots ? rank_of(f->knots, x) : (double)NAN;
+}
+
+double seg_basis_invert(const struct seg_basis_feature *f, double y)
+{
+	double at = fmin(fmax(y, 0), 1) * (SEG_KNOTS - 1);
+	unsigned below = isnan(y) ? 0 : (unsigned)at;
+
+	if (f->config.transform != SEG_QUANTILE)
+		return seg_transform_invert(f->config.transform, y);
+	if (!f->has_knots || isnan(y))
+		return (double)NAN;
+	if (below >= SEG_KNOTS - 1)
+		return f->knots[SEG_KNOTS - 1];
+	return f->knots[below] + (at - below) * (f->knots[below + 1] - f->knots[below]);
+}
+
 /* The smallest power of two of which INT32_MAX steps reach HEADROOM times the magnitude. */
 static double quantum_for(double magnitude)
 {
@@ -100,8 +161,13 @@ static void set_grid(struct seg_basis_feature *f, double lo, double hi)
 {
 	double magnitude;
 
-	lo = seg_transform_apply(f->config.transform, lo);
-	hi = seg_transform_apply(f->config.transform, hi);
+	if (f->config.transform == SEG_QUANTILE) {
+		lo = 0;
+		hi = 1;
+	} else {
+		lo = seg_transform_apply(f->config.transform, lo);
+		hi = seg_transform_apply(f->config.transform, hi);
+	}
 	magnitude = fmax(fabs(lo), fabs(hi));
 	f->quantum = quantum_for(magnitude);
 	f->grid_lo = rint(lo / f->quantum) * f->quantum;
@@ -129,6 +195,8 @@ static enum seg_rc init_feature(struct seg_basis_feature *f, const struct seg_fe
 			return seg_error_set(err, SEG_INVALID, "feature attr: lacks the attribute's name");
 		if (!isfinite(attr_max) || !(attr_max > 0))
 			attr_max = 1;
+		if (attr_max > SEG_ATTRIBUTE_MOST)
+			attr_max = SEG_ATTRIBUTE_MOST;
 		f->catalogue = -1;
 		set_grid(f, -attr_max, attr_max);
 		return SEG_OK;
@@ -137,6 +205,10 @@ static enum seg_rc init_feature(struct seg_basis_feature *f, const struct seg_fe
 	if (f->catalogue < 0)
 		return seg_error_set(err, SEG_INVALID, "unknown feature %s; the nearest known name is %s", config->name,
 				     seg_catalogue_nearest(config->name));
+	if (config->transform == SEG_QUANTILE && seg_catalogue_is_fitted((size_t)f->catalogue))
+		return seg_error_set(err, SEG_INVALID,
+				     "feature %s is fitted at each promotion: quantile is no transform for it",
+				     config->name);
 	set_grid(f, seg_catalogue_at((size_t)f->catalogue)->lo, seg_catalogue_at((size_t)f->catalogue)->hi);
 	return SEG_OK;
 }
@@ -190,6 +262,8 @@ uint64_t seg_basis_id(const struct seg_basis *basis)
 		memcpy(bytes + 28, &f->grid_lo, 8);
 		memcpy(bytes + 36, &f->grid_hi, 8);
 		id = seg_hash64(bytes, sizeof(bytes));
+		if (f->has_knots)
+			id ^= seg_hash64(f->knots, sizeof(f->knots));
 	}
 	return id ? id : 1;
 }
@@ -209,7 +283,7 @@ void seg_basis_values(const struct seg_basis *basis, const struct seg_profile *p
 		const struct seg_basis_feature *f = &basis->features[i];
 		double x = seg_basis_feature_value(f, p, now_ms, constants);
 
-		ret_values[i] = seg_basis_fix(f, seg_transform_apply(f->config.transform, x));
+		ret_values[i] = seg_basis_fix(f, seg_basis_transform(f, x));
 	}
 }
 

@@ -21,6 +21,9 @@ enum { SEG_MAX_FEATURES = 128, SEG_GRID_BINS = 256, SEG_FEATURE_NAME_MAX = 80 };
 
 struct seg_constants;
 
+/* Larger magnitudes of an attribute are clamped: a figure beyond is no measurement, and its square must not overflow. */
+#define SEG_ATTRIBUTE_MOST 1e15
+
 enum seg_transform { SEG_LOG1P, SEG_LINEAR, SEG_SQRT, SEG_QUANTILE };
 enum seg_scaler_kind { SEG_SCALER_Z, SEG_SCALER_ROBUST };
 enum seg_impute { SEG_IMPUTE_MEAN, SEG_IMPUTE_MODE, SEG_IMPUTE_ZERO, SEG_IMPUTE_SEGMENT, SEG_IMPUTE_KNN };
@@ -34,10 +37,15 @@ struct seg_feature_config {
 	double weight;
 };
 
+/* Quantiles 0, 1/32, … 1 of the sample that a basis was made from, for the transform `quantile`. */
+enum { SEG_KNOTS = 33 };
+
 struct seg_basis_feature {
 	struct seg_feature_config config;
-	int catalogue;	/* index in the catalogue, -1: attribute */
-	double quantum; /* transformed units per step of the int32 */
+	int catalogue;		 /* index in the catalogue, -1: attribute */
+	double quantum;		 /* transformed units per step of the int32 */
+	bool has_knots;		 /* transform quantile, and fitted; without knots every value is missing */
+	double knots[SEG_KNOTS]; /* ascending */
 	double grid_lo,
 		grid_hi; /* transformed units, multiples of the quantum; SEG_GRID_BINS equal bins between, the outer
 				 * ones take what lies beyond */
@@ -73,13 +81,22 @@ int seg_impute_find(const char *name);
 double seg_basis_feature_value(const struct seg_basis_feature *f, const struct seg_profile *p, int64_t now_ms,
 			       const struct seg_constants *constants);
 
-/* Transformed (unscaled) value of a feature in its own units, and back. NAN stays NAN. Quantile: linear until knots. */
+/* Transformed (unscaled) value of a feature in its own units, and back. NAN stays NAN. Not for quantile, which is the feature's own: seg_basis_transform(). */
 double seg_transform_apply(enum seg_transform t, double x);
 double seg_transform_invert(enum seg_transform t, double y);
 
 /* The contribution's values of a profile at now_ms. ret_values has basis->len elements; never fails. */
 void seg_basis_values(const struct seg_basis *basis, const struct seg_profile *p, int64_t now_ms,
 		      const struct seg_constants *constants, int32_t *ret_values);
+
+/* Transformed value of a feature by its own transform, and back. quantile: its place among the knots, 0 to 1, linear between
+ * them; of equal knots the middle; beyond them 0 or 1. NAN stays NAN. */
+double seg_basis_transform(const struct seg_basis_feature *f, double x);
+double seg_basis_invert(const struct seg_basis_feature *f, double y);
+
+/* Knots of a feature with transform quantile from n values (sorted in place; NAN not allowed); the basis becomes another. n 0:
+ * none. */
+void seg_basis_set_knots(struct seg_basis *basis, uint32_t feature, double *values, size_t n);
 
 /* Fixed point and back to transformed units (SEG_MISSING <-> NAN). */
 int32_t seg_basis_fix(const struct seg_basis_feature *f, double transformed);

@@ -92,7 +92,7 @@ static json_t *centroid_json(const struct seg_model *m, uint32_t cluster)
 		const struct seg_feature_config *c = &m->basis.features[f].config;
 		json_object_set_new(
 			o, c->name,
-			number(seg_transform_invert(c->transform, m->centroids[(size_t)cluster * m->d + f])));
+			number(seg_basis_invert(&m->basis.features[f], m->centroids[(size_t)cluster * m->d + f])));
 	}
 	return o;
 }

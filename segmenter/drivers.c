@@ -39,22 +39,66 @@ static void fill(const struct seg_model *m, uint32_t j, const struct seg_profile
 	ret->contribution = share;
 }
 
+static void scaled_row(const struct seg_model *m, const int32_t *values, double *ret)
+{
+	struct seg_space space = seg_model_space(m);
+	double row[SEG_MAX_FEATURES];
+
+	for (uint32_t j = 0; j < m->d; j++)
+		row[j] = seg_basis_unfix(&m->basis.features[j], values[j]);
+	seg_space_fill(&space, row, 1, ret);
+}
+
+/* What each feature adds to the squared length of `apart` in model space: apart_j (C'C apart)_j, C the components. */
+static void add_parts(const struct seg_model *m, const double *apart, double sign, double *ret)
+{
+	double projected[SEG_MAX_FEATURES];
+
+	if (!m->pca) {
+		for (uint32_t j = 0; j < m->d; j++)
+			ret[j] += sign * apart[j] * apart[j];
+		return;
+	}
+	for (uint32_t i = 0; i < m->pca->n; i++) {
+		projected[i] = 0;
+		for (uint32_t j = 0; j < m->d; j++)
+			projected[i] += m->pca->components[(size_t)i * m->d + j] * apart[j];
+	}
+	for (uint32_t j = 0; j < m->d; j++) {
+		double back = 0;
+		for (uint32_t i = 0; i < m->pca->n; i++)
+			back += m->pca->components[(size_t)i * m->d + j] * projected[i];
+		ret[j] += sign * apart[j] * back;
+	}
+}
+
+/* By feature: squared distance from `from` (< 0: the mean of all customers) less that from `to`. */
+static void shares_of(const struct seg_model *m, const double *row, int from, int to, double *ret)
+{
+	double a[SEG_MAX_FEATURES] = {0}, b[SEG_MAX_FEATURES] = {0};
+
+	for (uint32_t j = 0; j < m->d; j++) {
+		double mean = m->pca ? m->pca->mean[j] : 0;
+		a[j] = row[j] - (from < 0 ? mean : m->scaled[(size_t)from * m->d + j]);
+		b[j] = row[j] - m->scaled[(size_t)to * m->d + j];
+		ret[j] = 0;
+	}
+	add_parts(m, a, 1, ret);
+	add_parts(m, b, -1, ret);
+}
+
 uint32_t seg_model_drivers(const struct seg_model *m, const struct seg_profile *p, int64_t now_ms,
 			   const int32_t *values, uint64_t from, uint64_t to, struct seg_driver ret[SEG_DRIVERS])
 {
-	double vector[SEG_MAX_FEATURES], difference[SEG_MAX_FEATURES], total = 0, magnitude = 0;
+	double row[SEG_MAX_FEATURES], difference[SEG_MAX_FEATURES], total = 0, magnitude = 0;
 	int from_index = from ? seg_model_index(m, from) : -1, to_index = seg_model_index(m, to);
 	uint32_t best[SEG_DRIVERS], len;
 
 	if (to_index < 0)
 		return 0;
-	seg_model_vector(m, values, vector);
+	scaled_row(m, values, row);
+	shares_of(m, row, from_index, to_index, difference);
 	for (uint32_t j = 0; j < m->d; j++) {
-		/* The mean of all customers is the origin of model space. */
-		double a = from_index < 0 ? vector[j] : vector[j] - m->vectors[(size_t)from_index * m->d + j];
-		double b = vector[j] - m->vectors[(size_t)to_index * m->d + j];
-
-		difference[j] = a * a - b * b;
 		total += difference[j];
 		magnitude += fabs(difference[j]);
 	}

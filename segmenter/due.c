@@ -89,9 +89,9 @@ static bool any_starved(const struct seg_learner *l)
 
 /* A fit that was promoted and has bettered nothing is not tried again at once: what it saw was the sample, whose records
  * may be a round of the scan old, and each promotion sweeps everybody. */
-static bool is_worse(const struct seg_learner *l, const struct seg_attempt *last, int64_t now_ms)
+static bool is_worse(struct seg_learner *l, const struct seg_attempt *last, int64_t now_ms)
 {
-	double now = seg_inertia_of_sums(l->model, l->total), before = l->model->inertia_per_customer;
+	double now = seg_inertia_now(l, now_ms), before = l->model->inertia_per_customer;
 
 	if (last->reason == SEG_ATTEMPT_INERTIA && last->promoted && now >= last->inertia_per_customer &&
 	    now_ms - last->time_ms < WORSE_PAUSE_MS)
@@ -118,7 +118,7 @@ static int64_t schedule_ms(const struct seg_learner *l, const struct seg_attempt
 	return pause_ms < l->config.refit_interval_ms ? pause_ms : l->config.refit_interval_ms;
 }
 
-bool seg_refit_due(const struct seg_learner *l, int64_t now_ms, enum seg_attempt_reason *ret_reason)
+bool seg_refit_due(struct seg_learner *l, int64_t now_ms, enum seg_attempt_reason *ret_reason)
 {
 	struct seg_attempt last;
 

@@ -75,7 +75,22 @@ static json_t *centroid_json(const struct seg_model *m, uint32_t c, bool *ok)
 	put(o, "name", json_string(seg_model_segment_name(m, m->clusters[c])), ok);
 	put(o, "customers", json_integer(s ? (json_int_t)s->customers : 0), ok);
 	put(o, "transformed", numbers_json(transformed, m->d, ok), ok);
-	put(o, "vector", numbers_json(m->vectors + (size_t)c * m->d, m->d, ok), ok);
+	put(o, "vector", numbers_json(m->vectors + (size_t)c * m->dims, m->dims, ok), ok);
+	return o;
+}
+
+static json_t *pca_json(const struct seg_pca *pca, bool *ok)
+{
+	json_t *o, *rows;
+
+	if (!pca)
+		return json_null();
+	o = json_object();
+	rows = json_array();
+	for (uint32_t i = 0; i < pca->n; i++)
+		add(rows, numbers_json(pca->components + (size_t)i * pca->d, pca->d, ok), ok);
+	put(o, "mean", numbers_json(pca->mean, pca->d, ok), ok);
+	put(o, "components", rows, ok);
 	return o;
 }
 
@@ -97,7 +112,7 @@ enum seg_rc seg_model_export(const struct seg_model *m, struct seg_buf *out, str
 	put(root, "time_ms", time_json(m ? m->time_ms : SEG_NO_TIME), &ok);
 	put(root, "first_fit_ms", time_json(m ? m->first_fit_ms : SEG_NO_TIME), &ok);
 	put(root, "features", features_json(m, &ok), &ok);
-	put(root, "pca", json_null(), &ok);
+	put(root, "pca", m ? pca_json(m->pca, &ok) : json_null(), &ok);
 	for (uint32_t c = 0; m && c < m->k; c++)
 		add(centroids, centroid_json(m, c, &ok), &ok);
 	put(root, "centroids", centroids, &ok);
@@ -150,7 +165,7 @@ void seg_customer_row_fill(const struct seg_model *m, const struct seg_basis *co
 	if (!fitted)
 		return;
 	seg_model_vector(m, scratch->values, scratch->vector);
-	ret->vector_len = m->d;
+	ret->vector_len = m->dims;
 	seg_model_assign(m, scratch->vector, &a);
 	ret->cluster = m->clusters[a.nearest];
 	ret->distance = a.distance;

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include "segmenter/refit_internal.h"
-#include "segmenter/scaler.h"
 #include "segmenter/silhouette.h"
 
 enum { SILHOUETTE_ROWS = 1000, STABILITY_ROWS = 2048 };
@@ -28,13 +27,13 @@ void seg_gate_clear(struct seg_gate *g)
 /* Inertia and silhouette of the current centroids, under the fresh scaler. */
 static enum seg_rc compare(struct seg_refit *r, const double *x, struct seg_error *err)
 {
-	uint32_t d = r->basis.len, k = r->current->k;
+	uint32_t d = r->dims, k = r->current->k;
 	double *centroids = malloc((size_t)k * d * sizeof(*centroids)), inertia = NAN;
 	uint32_t *labels = malloc((r->n + 1) * sizeof(*labels));
 	enum seg_rc rc = SEG_OK;
 
 	if (centroids && labels) {
-		seg_scaler_apply(r->scale, d, r->current->centroids, k, centroids);
+		seg_refit_current(r, centroids);
 		inertia = seg_kmeans_assign(x, r->n, d, centroids, k, labels, NULL, NULL);
 	}
 	if (isnan(inertia)) {
@@ -56,7 +55,7 @@ out:
 static enum seg_rc own_silhouette(struct seg_refit *r, const double *x, struct seg_error *err)
 {
 	enum seg_rc rc =
-		seg_silhouette(x, r->n, r->basis.len, r->km.labels, r->km.k, SILHOUETTE_ROWS, &r->gate.silhouette, err);
+		seg_silhouette(x, r->n, r->dims, r->km.labels, r->km.k, SILHOUETTE_ROWS, &r->gate.silhouette, err);
 
 	if (rc != SEG_INVALID)
 		return rc;
@@ -159,7 +158,7 @@ enum seg_rc seg_gate_judge(struct seg_refit *r, const double *x, struct seg_erro
 	g->refused = verdict(r);
 	if (g->refused == SEG_GATE_NONE && r->km.k > 1 && r->n >= 4) {
 		size_t rows = r->n < STABILITY_ROWS ? r->n : STABILITY_ROWS;
-		rc = seg_stability(x, rows, r->basis.len, r->km.k, r->seed, &r->cancelled, &g->stability, err);
+		rc = seg_stability(x, rows, r->dims, r->km.k, r->seed, &r->cancelled, &g->stability, err);
 		if (rc)
 			return rc;
 		g->refused = verdict(r);
@@ -167,7 +166,7 @@ enum seg_rc seg_gate_judge(struct seg_refit *r, const double *x, struct seg_erro
 	if (must_pass(r))
 		g->refused = SEG_GATE_NONE;
 	if (g->refused == SEG_GATE_NONE || r->reason == SEG_ATTEMPT_DEMAND)
-		rc = seg_k_neighbours(x, r->n, r->basis.len, r->km.k, r->seed, &r->cancelled, &r->curve, err);
+		rc = seg_k_neighbours(x, r->n, r->dims, r->km.k, r->seed, &r->cancelled, &r->curve, err);
 	if (rc)
 		return rc;
 	r->fit = fit_json(r);

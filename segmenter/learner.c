@@ -60,7 +60,8 @@ void seg_learner_free(struct seg_learner *l)
 
 bool seg_features_same(const struct seg_learner *l, const struct seg_model *m)
 {
-	bool same = m->basis.len == l->config.features_len;
+	bool same = m->basis.len == l->config.features_len &&
+		    !m->pca == !(l->config.pca.components || l->config.pca.share > 0);
 
 	for (uint32_t f = 0; same && f < m->basis.len; f++) {
 		const struct seg_feature_config *a = &m->basis.features[f].config, *b = &l->config.features[f];

@@ -35,6 +35,7 @@ struct seg_learner_config {
 	struct seg_gate_limits gate;
 	bool refit_on_drift;
 	double horizon_weeks; /* of lifetime_value */
+	struct seg_pca_wish pca;
 	double hysteresis;
 	int64_t drift_window_ms;
 	double psi_warning, psi_critical;

@@ -116,6 +116,11 @@ struct seg_learner {
 		char text[SEG_SEGMENT_NAME_MAX];
 	} aliases[8]; /* wait for the next revision */
 	uint32_t aliases_len;
+	struct {
+		uint64_t promotion;
+		int64_t at_ms;
+		double inertia;
+	} looked;      /* of seg_inertia_now(), where it is costly */
 	bool promoted; /* the model is a promotion that no tick has told */
 	bool changed;  /* the memory or the bound changed: worth a revision */
 	bool renamed;  /* a name changed since rows were told */
@@ -153,11 +158,13 @@ enum seg_rc seg_revise(struct seg_learner *l, int64_t now_ms, bool follow, struc
 void seg_centroids_of_sums(const struct seg_model *m, const struct seg_sums *total, double *ret);
 /* Inertia per customer of all contributions under the model; NAN: no customers. */
 double seg_inertia_of_sums(const struct seg_model *m, const struct seg_sums *total);
+/* The same where the sums do not know it (PCA, imputation by row): on the sample, looked at once a day of stream time. */
+double seg_inertia_now(struct seg_learner *l, int64_t now_ms);
 /* Names the active segments and tells the retired ones apart from them. */
 enum seg_rc seg_name_model(struct seg_learner *l, struct seg_model *m, struct seg_error *err) SEG_MUST_CHECK;
 
 /* due.c */
-bool seg_refit_due(const struct seg_learner *l, int64_t now_ms, enum seg_attempt_reason *ret_reason);
+bool seg_refit_due(struct seg_learner *l, int64_t now_ms, enum seg_attempt_reason *ret_reason);
 /* The cluster has nobody, or next to nobody left of those it had. Only asked when settled. */
 bool seg_cluster_starved(const struct seg_learner *l, uint32_t index);
 
@@ -166,8 +173,10 @@ struct seg_candidate {
 	const struct seg_basis *basis;
 	const struct seg_scale *scale;
 	const struct seg_constants *constants;
+	const struct seg_pca *pca;	 /* NULL: none */
+	const struct seg_donors *donors; /* NULL: none */
 	uint32_t k;
-	const double *centroids;	 /* [k * d] model space of `scale` */
+	const double *centroids;	 /* [k * d] scaled by `scale` */
 	const uint64_t *sizes;		 /* [k] members in the sample */
 	const struct seg_match *matches; /* [k] */
 	double inertia_per_customer;

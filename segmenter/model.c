@@ -34,9 +34,12 @@ void seg_model_put(struct seg_model *m)
 		return;
 	free(m->clusters);
 	free(m->centroids);
+	free(m->scaled);
 	free(m->vectors);
 	free(m->soa);
 	free(m->segments);
+	seg_pca_free(m->pca);
+	seg_donors_free(m->donors);
 	json_decref(m->learning);
 	json_decref(m->fit);
 	free(m);
@@ -78,45 +81,72 @@ static inline double to_model_space(const struct seg_scale *s, double transforme
 	return (transformed - s->mean) / s->scale * s->weight;
 }
 
-static void fill_vectors(const struct seg_model *m, uint32_t padded, double *vectors, double *soa)
+static void fill_vectors(const struct seg_model *m, uint32_t dims, uint32_t padded, double *scaled, double *vectors,
+			 double *soa)
 {
 	for (uint32_t c = 0; c < m->k; c++) {
+		double *row = scaled + (size_t)c * m->d, *vector = vectors + (size_t)c * dims;
 		for (uint32_t j = 0; j < m->d; j++) {
 			double x = m->centroids[(size_t)c * m->d + j];
-			double v = to_model_space(&m->scale[j], isnan(x) ? m->scale[j].imputed : x);
-			vectors[(size_t)c * m->d + j] = v;
-			soa[(size_t)j * padded + c] = v;
+			row[j] = to_model_space(&m->scale[j], isnan(x) ? m->scale[j].imputed : x);
 		}
+		if (m->pca)
+			seg_pca_apply(m->pca, row, vector);
+		else
+			memcpy(vector, row, dims * sizeof(*vector));
+		for (uint32_t j = 0; j < dims; j++)
+			soa[(size_t)j * padded + c] = vector[j];
 	}
+}
+
+static enum seg_rc check_space(const struct seg_model *m, struct seg_error *err)
+{
+	bool sound = (!m->pca || (m->pca->d == m->d && m->pca->n > 0 && m->pca->n <= m->d)) &&
+		     (!m->donors || (m->donors->d == m->d && m->donors->n <= SEG_DONORS_MAX));
+
+	for (size_t i = 0; sound && m->pca && i < (size_t)m->pca->n * m->d; i++)
+		sound = isfinite(m->pca->components[i]);
+	for (uint32_t j = 0; sound && m->pca && j < m->d; j++)
+		sound = isfinite(m->pca->mean[j]);
+	return sound ? SEG_OK
+		     : seg_error_set(err, SEG_INVALID, "model: PCA or donors do not fit %" PRIu32 " features", m->d);
 }
 
 enum seg_rc seg_model_finish(struct seg_model *m, struct seg_error *err)
 {
-	uint32_t padded = (m->k + PAD - 1) / PAD * PAD;
-	size_t cells = (size_t)m->k * m->d;
-	double *vectors = NULL, *soa = NULL;
+	uint32_t padded = (m->k + PAD - 1) / PAD * PAD, dims = m->pca ? m->pca->n : m->d;
+	size_t cells = (size_t)m->k * dims;
+	double *scaled = NULL, *vectors = NULL, *soa = NULL;
 	enum seg_rc rc = check_clusters(m, err);
 
 	if (!rc)
 		rc = check_scale(m, err);
+	if (!rc)
+		rc = check_space(m, err);
 	if (rc)
 		return rc;
 	if (cells) {
+		scaled = calloc((size_t)m->k * m->d, sizeof(*scaled));
 		vectors = calloc(cells, sizeof(*vectors));
-		soa = aligned_alloc(ALIGN, (size_t)padded * m->d * sizeof(*soa));
-		if (!vectors || !soa) {
+		soa = aligned_alloc(ALIGN, (size_t)padded * dims * sizeof(*soa));
+		if (!scaled || !vectors || !soa) {
+			free(scaled);
 			free(vectors);
 			free(soa);
 			return seg_error_set(err, SEG_NO_MEMORY, "model: out of memory for %" PRIu32 " clusters", m->k);
 		}
-		memset(soa, 0, (size_t)padded * m->d * sizeof(*soa));
-		fill_vectors(m, padded, vectors, soa);
+		memset(soa, 0, (size_t)padded * dims * sizeof(*soa));
+		fill_vectors(m, dims, padded, scaled, vectors, soa);
 	}
+	free(m->scaled);
 	free(m->vectors);
 	free(m->soa);
+	m->scaled = scaled;
 	m->vectors = vectors;
 	m->soa = soa;
 	m->k_padded = padded;
+	m->dims = dims;
+	m->by_row = seg_basis_imputes_by_row(&m->basis);
 	return SEG_OK;
 }
 
@@ -151,8 +181,27 @@ int seg_model_index(const struct seg_model *m, uint64_t cluster)
 	return lo < m->k && m->clusters[lo] == cluster ? (int)lo : -1;
 }
 
+struct seg_space seg_model_space(const struct seg_model *m)
+{
+	return (struct seg_space){&m->basis, m->scale, m->scaled, m->k, m->donors, m->pca};
+}
+
+static void vector_by_space(const struct seg_model *m, const int32_t *values, double *ret_vector)
+{
+	struct seg_space space = seg_model_space(m);
+	double row[SEG_MAX_FEATURES];
+
+	for (uint32_t j = 0; j < m->d; j++)
+		row[j] = seg_basis_unfix(&m->basis.features[j], values[j]);
+	seg_space_apply(&space, row, 1, ret_vector);
+}
+
 void seg_model_vector(const struct seg_model *m, const int32_t *values, double *ret_vector)
 {
+	if (m->pca || m->by_row) {
+		vector_by_space(m, values, ret_vector);
+		return;
+	}
 	for (uint32_t j = 0; j < m->d; j++) {
 		const struct seg_scale *s = &m->scale[j];
 		double x = values[j] == SEG_MISSING ? s->imputed : values[j] * m->basis.features[j].quantum;

@@ -18,6 +18,7 @@
 #include "base/profile.h"
 #include "segmenter/basis.h"
 #include "segmenter/constants.h"
+#include "segmenter/space.h"
 
 enum { SEG_MAX_CLUSTERS = 256, SEG_SEGMENT_NAME_MAX = 96, SEG_MAX_PARENTS = 8, SEG_MODEL_REASON_MAX = 16 };
 
@@ -50,12 +51,17 @@ struct seg_model {
 	int64_t promoted_ms, first_fit_ms;
 	struct seg_basis basis;
 	struct seg_constants constants; /* of features that depend on the promotion */
-	uint32_t d, k;			/* features of the vector; active clusters */
+	uint32_t d, k;			/* features; active clusters */
+	uint32_t dims;			/* of model space: d, or the components of pca */
+	struct seg_pca *pca;		/* NULL: none */
+	struct seg_donors *donors;	/* for imputation by kNN; NULL: none */
 	struct seg_scale scale[SEG_MAX_FEATURES];
 	uint64_t *clusters; /* [k] ids, ascending */
 	double *centroids;  /* [k * d] transformed units, row per cluster */
-	double *vectors;    /* [k * d] model space */
-	double *soa;	    /* [d * k_padded] model space, a row per feature, for distances */
+	double *scaled;	    /* [k * d] scaled, before pca */
+	double *vectors;    /* [k * dims] model space */
+	double *soa;	    /* [dims * k_padded] model space, a row per dimension, for distances */
+	bool by_row;	    /* a feature is imputed by segment or kNN */
 	uint32_t k_padded;
 	struct seg_segment *segments; /* active first, in the order of `clusters`, then retired */
 	uint32_t segments_len;
@@ -77,7 +83,7 @@ static inline uint64_t seg_model_version(const struct seg_model *m)
 	return m ? m->promotion << 32 | m->revision : 0;
 }
 
-/* Fills k_padded, vectors and soa from d, k, clusters, centroids and scale (a centroid that is NAN in a feature, because
+/* Fills dims, k_padded, scaled, vectors and soa from d, k, clusters, centroids, scale and pca (a centroid that is NAN in a feature, because
  * none of its customers has it, is at the imputed value). SEG_NO_MEMORY; SEG_INVALID: k, d, ids or numbers cannot be right. */
 enum seg_rc seg_model_finish(struct seg_model *m, struct seg_error *err) SEG_MUST_CHECK;
 
@@ -89,7 +95,10 @@ const struct seg_segment *seg_model_segment(const struct seg_model *m, uint64_t 
 /* Alias if there is one, else name; "" for cluster 0. */
 const char *seg_model_segment_name(const struct seg_model *m, uint64_t cluster);
 
-/* Model-space vector of fixed-point values; missing ones imputed. */
+/* The way into the model's space; borrows from m. */
+struct seg_space seg_model_space(const struct seg_model *m);
+
+/* Model-space vector [dims] of fixed-point values [d]; missing ones imputed. */
 void seg_model_vector(const struct seg_model *m, const int32_t *values, double *ret_vector);
 
 struct seg_assignment {

@@ -45,6 +45,19 @@ static json_t *number_json(double x)
 	return isfinite(x) ? json_real(x) : json_null();
 }
 
+static json_t *numbers_json(const double *x, uint32_t len)
+{
+	json_t *a = json_array();
+
+	for (uint32_t i = 0; i < len; i++) {
+		if (json_array_append_new(a, number_json(x[i]))) {
+			json_decref(a);
+			return NULL;
+		}
+	}
+	return a;
+}
+
 static json_t *feature_json(const struct seg_model *m, uint32_t j, bool *ok)
 {
 	const struct seg_basis_feature *f = &m->basis.features[j];
@@ -59,24 +72,13 @@ static json_t *feature_json(const struct seg_model *m, uint32_t j, bool *ok)
 	put(o, "quantum", number_json(f->quantum), ok);
 	put(o, "grid_lo", number_json(f->grid_lo), ok);
 	put(o, "grid_hi", number_json(f->grid_hi), ok);
+	if (f->has_knots)
+		put(o, "knots", numbers_json(f->knots, SEG_KNOTS), ok);
 	put(o, "mean", number_json(s->mean), ok);
 	put(o, "scale", number_json(s->scale), ok);
 	put(o, "weight", number_json(s->weight), ok);
 	put(o, "imputed", number_json(s->imputed), ok);
 	return o;
-}
-
-static json_t *numbers_json(const double *x, uint32_t len)
-{
-	json_t *a = json_array();
-
-	for (uint32_t i = 0; i < len; i++) {
-		if (json_array_append_new(a, number_json(x[i]))) {
-			json_decref(a);
-			return NULL;
-		}
-	}
-	return a;
 }
 
 static json_t *ids_json(const uint64_t *ids, uint32_t len)
@@ -134,6 +136,29 @@ static json_t *constants_json(const struct seg_constants *c, bool *ok)
 	return o;
 }
 
+static json_t *rows_json(const double *x, uint32_t n, uint32_t d)
+{
+	json_t *a = json_array();
+
+	for (uint32_t i = 0; i < n; i++)
+		json_array_append_new(a, numbers_json(x + (size_t)i * d, d));
+	return a;
+}
+
+static void put_space(const struct seg_model *m, json_t *root, bool *ok)
+{
+	const struct seg_pca *pca = m->pca;
+
+	if (pca)
+		put(root, "pca",
+		    json_pack("{s:o,s:o,s:o,s:f}", "mean", numbers_json(pca->mean, pca->d), "components",
+			      rows_json(pca->components, pca->n, pca->d), "variance",
+			      numbers_json(pca->variance, pca->n), "total", pca->total),
+		    ok);
+	if (m->donors)
+		put(root, "donors", rows_json(m->donors->rows, m->donors->n, m->donors->d), ok);
+}
+
 static void put_arrays(const struct seg_model *m, json_t *root, bool *ok)
 {
 	json_t *features = json_array(), *centroids = json_array(), *segments = json_array();
@@ -178,6 +203,7 @@ enum seg_rc seg_model_encode(const struct seg_model *m, struct seg_buf *out, str
 	put(root, "basis", id_json(m->basis.id), &ok);
 	put_arrays(m, root, &ok);
 	put(root, "constants", constants_json(&m->constants, &ok), &ok);
+	put_space(m, root, &ok);
 	put(root, "next_cluster", id_json(m->next_cluster), &ok);
 	put(root, "sample_bound", id_json(m->sample_bound), &ok);
 	put(root, "inertia_per_customer", number_json(m->inertia_per_customer), &ok);
@@ -273,6 +299,27 @@ static bool grid_is_sound(const struct seg_basis_feature *f)
 	return fabs(lo) < INT32_MAX && fabs(hi) < INT32_MAX && lo == rint(lo) && hi == rint(hi) && lo < hi;
 }
 
+static bool get_numbers(const json_t *a, double *ret, uint32_t len)
+{
+	if (!json_is_array(a) || json_array_size(a) != len)
+		return false;
+	for (uint32_t i = 0; i < len; i++)
+		if (!get_number(json_array_get(a, i), &ret[i]))
+			return false;
+	return true;
+}
+
+static bool get_knots(const json_t *a, struct seg_basis_feature *f)
+{
+	if (!a)
+		return true;
+	f->has_knots = get_numbers(a, f->knots, SEG_KNOTS);
+	for (unsigned i = 0; f->has_knots && i < SEG_KNOTS; i++)
+		if (!isfinite(f->knots[i]) || (i && f->knots[i] < f->knots[i - 1]))
+			return false;
+	return f->has_knots;
+}
+
 static bool get_feature(const json_t *o, struct seg_basis_feature *f, struct seg_scale *s)
 {
 	int transform = get_named(o, "transform", seg_transform_find), scaler = get_named(o, "scaler", seg_scaler_find),
@@ -283,6 +330,8 @@ static bool get_feature(const json_t *o, struct seg_basis_feature *f, struct seg
 	    !get_real(o, "grid_lo", &f->grid_lo) || !get_real(o, "grid_hi", &f->grid_hi) ||
 	    !get_real(o, "mean", &s->mean) || !get_real(o, "scale", &s->scale) || !get_real(o, "weight", &s->weight) ||
 	    !get_real(o, "imputed", &s->imputed))
+		return false;
+	if (!get_knots(json_object_get(o, "knots"), f))
 		return false;
 	f->config.transform = (enum seg_transform)transform;
 	f->config.scaler = (enum seg_scaler_kind)scaler;
@@ -303,6 +352,40 @@ static bool get_features(const json_t *root, struct seg_model *m)
 	m->d = m->basis.len = (uint32_t)json_array_size(a);
 	m->basis.id = id;
 	return m->d == 0 || seg_basis_id(&m->basis) == id;
+}
+
+static bool get_rows(const json_t *a, double *ret, uint32_t n, uint32_t d)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!get_numbers(json_array_get(a, i), ret + (size_t)i * d, d))
+			return false;
+	return true;
+}
+
+static bool get_pca(const json_t *o, struct seg_model *m)
+{
+	const json_t *rows = json_object_get(o, "components");
+	size_t n = json_array_size(rows);
+
+	if (!o)
+		return true;
+	if (n == 0 || n > m->d || !(m->pca = seg_pca_new((uint32_t)n, m->d)))
+		return false;
+	return get_numbers(json_object_get(o, "mean"), m->pca->mean, m->d) &&
+	       get_rows(rows, m->pca->components, m->pca->n, m->d) &&
+	       get_numbers(json_object_get(o, "variance"), m->pca->variance, m->pca->n) &&
+	       get_real(o, "total", &m->pca->total);
+}
+
+static bool get_donors(const json_t *a, struct seg_model *m)
+{
+	size_t n = json_array_size(a);
+
+	if (!a)
+		return true;
+	if (!json_is_array(a) || n > SEG_DONORS_MAX || !(m->donors = seg_donors_new((uint32_t)n, m->d)))
+		return false;
+	return get_rows(a, m->donors->rows, m->donors->n, m->d);
 }
 
 static bool get_centroids(const json_t *root, struct seg_model *m)
@@ -460,6 +543,8 @@ static const char *get_model(const json_t *root, struct seg_model *m)
 		return "the constants";
 	if (!get_features(root, m))
 		return "the features";
+	if (!get_pca(json_object_get(root, "pca"), m) || !get_donors(json_object_get(root, "donors"), m))
+		return "PCA or donors";
 	if (!get_centroids(root, m))
 		return "the centroids";
 	if (!get_segments(root, m))

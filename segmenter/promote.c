@@ -115,6 +115,10 @@ enum seg_rc seg_candidate_model(struct seg_learner *l, const struct seg_candidat
 	m->d = c->basis->len;
 	m->constants = *c->constants;
 	memcpy(m->scale, c->scale, m->d * sizeof(*m->scale));
+	if ((c->pca && !(m->pca = seg_pca_copy(c->pca))) || (c->donors && !(m->donors = seg_donors_copy(c->donors)))) {
+		rc = seg_error_set(err, SEG_NO_MEMORY, "model: out of memory");
+		goto fail;
+	}
 	m->sample_bound = l->bound;
 	m->inertia_per_customer = c->inertia_per_customer;
 	rc = seg_model_alloc(m, c->k, c->k + old->segments_len, err);

@@ -27,14 +27,14 @@ static void measure(const struct seg_learner *l, size_t n, int64_t now_ms, struc
 
 	for (size_t i = 0; i < n; i++) {
 		seg_basis_values(&m->basis, l->sample[i].profile, now_ms, &m->constants, values);
-		seg_model_vector(m, values, s->x + i * m->d);
+		seg_model_vector(m, values, s->x + i * m->dims);
 	}
-	ret->inertia = seg_kmeans_assign(s->x, n, m->d, m->vectors, m->k, s->labels, s->first, s->second);
+	ret->inertia = seg_kmeans_assign(s->x, n, m->dims, m->vectors, m->k, s->labels, s->first, s->second);
 	if (isnan(ret->inertia))
 		return;
 	ret->inertia_per_customer = ret->inertia / (double)n;
 	ret->simplified_silhouette = m->k > 1 ? mean_simplified(s, n) : NAN;
-	ret->davies_bouldin = seg_davies_bouldin(s->labels, s->first, n, m->vectors, m->d, m->k);
+	ret->davies_bouldin = seg_davies_bouldin(s->labels, s->first, n, m->vectors, m->dims, m->k);
 	ret->sample = n;
 }
 
@@ -46,7 +46,7 @@ void seg_learner_quality(struct seg_learner *l, int64_t now_ms, struct seg_quali
 	*ret = (struct seg_quality){NAN, NAN, NAN, NAN, 0};
 	if (!l->model || l->model->k == 0 || n == 0 || now_ms == SEG_NO_TIME)
 		return;
-	s.x = malloc(n * l->model->d * sizeof(*s.x));
+	s.x = malloc(n * l->model->dims * sizeof(*s.x));
 	s.first = malloc(n * sizeof(*s.first));
 	s.second = malloc(n * sizeof(*s.second));
 	s.labels = malloc(n * sizeof(*s.labels));
@@ -56,4 +56,19 @@ void seg_learner_quality(struct seg_learner *l, int64_t now_ms, struct seg_quali
 	free(s.first);
 	free(s.second);
 	free(s.labels);
+}
+
+double seg_inertia_now(struct seg_learner *l, int64_t now_ms)
+{
+	struct seg_quality q;
+
+	if (!l->model->pca && !l->model->by_row)
+		return seg_inertia_of_sums(l->model, l->total);
+	if (l->looked.promotion != l->model->promotion || now_ms - l->looked.at_ms >= SEG_DAY_MS) {
+		seg_learner_quality(l, now_ms, &q);
+		l->looked.promotion = l->model->promotion;
+		l->looked.at_ms = now_ms;
+		l->looked.inertia = q.inertia_per_customer;
+	}
+	return l->looked.inertia;
 }

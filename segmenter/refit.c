@@ -35,6 +35,10 @@ void seg_refit_free(struct seg_refit *r)
 	free(r->rows);
 	seg_kmeans_release(&r->km);
 	free(r->buyers);
+	seg_donors_free(r->donors);
+	seg_pca_free(r->pca);
+	free(r->filled);
+	free(r->centers);
 	free(r->matches);
 	free(r->sizes);
 	free(r->current_labels);
@@ -84,11 +88,36 @@ static bool same_features(const struct seg_learner *l, const struct seg_basis *b
 	return same;
 }
 
+/* Quantiles of what the sample has now. */
+static enum seg_rc set_knots(const struct seg_learner *l, struct seg_refit *r, struct seg_error *err)
+{
+	double *values = malloc((r->n + 1) * sizeof(*values));
+
+	if (!values)
+		return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory (%zu profiles)", r->n);
+	for (uint32_t f = 0; f < r->basis.len; f++) {
+		size_t len = 0;
+		if (r->basis.features[f].config.transform != SEG_QUANTILE)
+			continue;
+		for (size_t i = 0; i < r->n; i++) {
+			double x =
+				seg_basis_feature_value(&r->basis.features[f], l->sample[i].profile, r->now_ms, NULL);
+			if (isfinite(x))
+				values[len++] = x;
+		}
+		seg_basis_set_knots(&r->basis, f, values, len);
+	}
+	free(values);
+	return SEG_OK;
+}
+
 static bool too_clamped(const struct seg_basis *basis, const double *rows, size_t n)
 {
 	for (uint32_t f = 0; f < basis->len; f++) {
 		double most = INT32_MAX * basis->features[f].quantum;
 		size_t clamped = 0;
+		if (most >= SEG_ATTRIBUTE_MOST)
+			continue;
 		for (size_t i = 0; basis->features[f].catalogue < 0 && i < n; i++)
 			clamped += fabs(rows[i * basis->len + f]) >= most;
 		if ((double)clamped > CLAMPED_MOST * (double)n)
@@ -159,6 +188,9 @@ static enum seg_rc choose_basis(struct seg_learner *l, struct seg_refit *r, stru
 	rc = seg_basis_init(&r->basis, l->config.features, l->config.features_len, most, err);
 	if (rc)
 		return rc;
+	rc = set_knots(l, r, err);
+	if (rc)
+		return rc;
 	r->rows = sample_rows(l, &r->basis, NULL, r->n, r->now_ms);
 	return r->rows ? SEG_OK : seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory (%zu profiles)", r->n);
 }
@@ -182,6 +214,7 @@ struct seg_refit *seg_learner_refit_begin(struct seg_learner *l, int64_t now_ms)
 	r->now_ms = now_ms;
 	r->reason = l->demanded && l->model->promotion ? SEG_ATTEMPT_DEMAND : l->due;
 	r->limits = l->config.gate;
+	r->pca_wish = l->config.pca;
 	seg_gate_clear(&r->gate);
 	r->current = seg_model_get(l->model);
 	r->n = l->sample_len < l->target ? l->sample_len : l->target;
@@ -208,7 +241,7 @@ static enum seg_rc fit_constants(struct seg_refit *r, struct seg_error *err)
 		const struct seg_basis_feature *feature = &r->basis.features[f];
 		for (size_t i = 0; is_fitted(&r->basis, f) && i < r->n; i++) {
 			double x = seg_catalogue_fitted((size_t)feature->catalogue, &r->buyers[i], &r->constants);
-			double transformed = seg_transform_apply(feature->config.transform, x);
+			double transformed = seg_basis_transform(feature, x);
 			r->rows[i * r->basis.len + f] = seg_basis_unfix(feature, seg_basis_fix(feature, transformed));
 		}
 	}
@@ -217,7 +250,7 @@ static enum seg_rc fit_constants(struct seg_refit *r, struct seg_error *err)
 
 static enum seg_rc fit(struct seg_refit *r, const double *x, struct seg_error *err)
 {
-	uint32_t d = r->basis.len, initial_k = 0;
+	uint32_t d = r->dims, initial_k = 0;
 	struct seg_kmeans_options options = {
 		.k = r->k, .swaps = (uint32_t)SEG_KMEANS_SWAPS, .seed = r->seed, .cancelled = &r->cancelled};
 	double *initial = NULL;
@@ -238,10 +271,11 @@ static enum seg_rc fit(struct seg_refit *r, const double *x, struct seg_error *e
 		initial = malloc((size_t)r->current->k * d * sizeof(*initial));
 		if (!initial)
 			return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
+		seg_refit_current(r, initial);
 		for (uint32_t j = 0; j < r->current->k; j++)
 			if (!r->gone[j])
-				seg_scaler_apply(r->scale, d, r->current->centroids + (size_t)j * d, 1,
-						 initial + (size_t)initial_k++ * d);
+				memmove(initial + (size_t)initial_k++ * d, initial + (size_t)j * d,
+					d * sizeof(*initial));
 		options.initial = initial_k ? initial : NULL;
 		options.initial_k = initial_k;
 	}
@@ -254,17 +288,18 @@ static enum seg_rc fit(struct seg_refit *r, const double *x, struct seg_error *e
 static enum seg_rc label_by_current(struct seg_refit *r, struct seg_error *err)
 {
 	const struct seg_model *m = r->current;
+	struct seg_space space = seg_model_space(m);
 	double *x;
 	bool failed;
 
 	if (m->k == 0)
 		return SEG_OK;
-	x = malloc(r->n * m->d * sizeof(*x));
+	x = malloc(r->n * m->dims * sizeof(*x));
 	r->current_labels = malloc((r->n + 1) * sizeof(*r->current_labels));
 	failed = !x || !r->current_labels;
 	if (!failed) {
-		seg_scaler_apply(m->scale, m->d, r->current_rows, r->n, x);
-		failed = isnan(seg_kmeans_assign(x, r->n, m->d, m->vectors, m->k, r->current_labels, NULL, NULL));
+		seg_space_apply(&space, r->current_rows, r->n, x);
+		failed = isnan(seg_kmeans_assign(x, r->n, m->dims, m->vectors, m->k, r->current_labels, NULL, NULL));
 	}
 	free(x);
 	return failed ? seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory") : SEG_OK;
@@ -282,7 +317,7 @@ static bool any_gone(const struct seg_refit *r)
 /* If the best fit is better enough to be promoted, a fit nearly as good that moves fewer takes its place. */
 static enum seg_rc settle(struct seg_refit *r, const double *x, struct seg_error *err)
 {
-	uint32_t d = r->basis.len, k = r->current->k;
+	uint32_t d = r->dims, k = r->current->k;
 	double *centroids, inertia, moved;
 	enum seg_rc rc = SEG_OK;
 
@@ -291,7 +326,7 @@ static enum seg_rc settle(struct seg_refit *r, const double *x, struct seg_error
 	centroids = malloc((size_t)k * d * sizeof(*centroids));
 	if (!centroids)
 		return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
-	seg_scaler_apply(r->scale, d, r->current->centroids, k, centroids);
+	seg_refit_current(r, centroids);
 	inertia = seg_kmeans_assign(x, r->n, d, centroids, k, NULL, NULL, NULL);
 	if (isnan(inertia))
 		rc = seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
@@ -305,22 +340,26 @@ static enum seg_rc settle(struct seg_refit *r, const double *x, struct seg_error
 	return rc;
 }
 
-static void centroid_distances(const struct seg_refit *r, double *ret)
+static enum seg_rc centroid_distances(const struct seg_refit *r, double *ret, struct seg_error *err)
 {
-	uint32_t d = r->basis.len, k = r->current->k;
-	double old[SEG_MAX_FEATURES];
+	uint32_t d = r->dims, k = r->current->k;
+	double *old = malloc(((size_t)k * d + 1) * sizeof(*old));
 
+	if (!old)
+		return seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
+	seg_refit_current(r, old);
 	for (uint32_t j = 0; j < k; j++) {
-		seg_scaler_apply(r->scale, d, r->current->centroids + (size_t)j * d, 1, old);
 		for (uint32_t i = 0; i < r->km.k; i++) {
 			double sum = 0;
 			for (uint32_t f = 0; f < d; f++) {
-				double apart = r->km.centroids[(size_t)i * d + f] - old[f];
+				double apart = r->km.centroids[(size_t)i * d + f] - old[(size_t)j * d + f];
 				sum += apart * apart;
 			}
 			ret[(size_t)i * k + j] = sqrt(sum);
 		}
 	}
+	free(old);
+	return SEG_OK;
 }
 
 static enum seg_rc match(struct seg_refit *r, struct seg_error *err)
@@ -335,8 +374,9 @@ static enum seg_rc match(struct seg_refit *r, struct seg_error *err)
 		rc = seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
 		goto out;
 	}
-	if (r->comparable)
-		centroid_distances(r, distances);
+	rc = r->comparable ? centroid_distances(r, distances, err) : SEG_OK;
+	if (rc)
+		goto out;
 	for (size_t i = 0; i < r->n; i++)
 		r->sizes[r->km.labels[i]]++;
 	rc = seg_match_clusters(
@@ -371,17 +411,15 @@ void seg_refit_run(struct seg_refit *r)
 	r->rc = seg_scaler_fit(&r->basis, r->rows, r->n, r->scale, &r->error);
 	if (r->rc)
 		return;
-	x = malloc((r->n * r->basis.len + 1) * sizeof(*x));
-	if (!x) {
-		r->rc = seg_error_set(&r->error, SEG_NO_MEMORY, "refit: out of memory");
-		return;
-	}
-	seg_scaler_apply(r->scale, r->basis.len, r->rows, r->n, x);
-	r->rc = fit(r, x, &r->error);
+	r->rc = seg_refit_space(r, &x, &r->error);
+	if (!r->rc)
+		r->rc = fit(r, x, &r->error);
 	if (!r->rc)
 		r->rc = label_by_current(r, &r->error);
 	if (!r->rc)
 		r->rc = settle(r, x, &r->error);
+	if (!r->rc)
+		r->rc = seg_refit_centers(r, x, &r->error);
 	if (!r->rc)
 		r->rc = match(r, &r->error);
 	if (!r->rc)
@@ -449,21 +487,24 @@ static enum fate fate_of(const struct seg_learner *l, const struct seg_refit *r)
 static enum seg_rc make_model(struct seg_learner *l, const struct seg_refit *r, struct seg_model **ret,
 			      struct seg_error *err)
 {
-	return seg_candidate_model(l,
-				   &(struct seg_candidate){
-					   .basis = &r->basis,
-					   .scale = r->scale,
-					   .constants = &r->constants,
-					   .k = r->km.k,
-					   .centroids = r->km.centroids,
-					   .sizes = r->sizes,
-					   .matches = r->matches,
-					   .inertia_per_customer = r->km.inertia / (double)r->n,
-					   .now_ms = r->now_ms,
-					   .reason = seg_attempt_names[r->reason],
-					   .fit = r->fit,
-				   },
-				   ret, err);
+	return seg_candidate_model(
+		l,
+		&(struct seg_candidate){
+			.basis = &r->basis,
+			.scale = r->scale,
+			.constants = &r->constants,
+			.k = r->km.k,
+			.pca = r->pca,
+			.donors = r->donors,
+			.centroids = r->pca || seg_basis_imputes_by_row(&r->basis) ? r->centers : r->km.centroids,
+			.sizes = r->sizes,
+			.matches = r->matches,
+			.inertia_per_customer = r->km.inertia / (double)r->n,
+			.now_ms = r->now_ms,
+			.reason = seg_attempt_names[r->reason],
+			.fit = r->fit,
+		},
+		ret, err);
 }
 
 enum seg_rc seg_learner_refit_end(struct seg_learner *l, struct seg_refit *r, struct seg_error *err)

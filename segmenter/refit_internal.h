@@ -29,6 +29,7 @@ struct seg_refit {
 	struct seg_basis basis;
 	bool comparable; /* the basis is the current one */
 	struct seg_gate_limits limits;
+	struct seg_pca_wish pca_wish;
 	bool gone[SEG_MAX_CLUSTERS]; /* starved clusters of the current model */
 	size_t n;
 	struct seg_buyer *buyers; /* [n] what the constants are fitted from */
@@ -39,6 +40,11 @@ struct seg_refit {
 	enum seg_rc rc;
 	struct seg_error error;
 	struct seg_constants constants;
+	struct seg_donors *donors; /* NULL: not needed */
+	struct seg_pca *pca;	   /* NULL: none */
+	uint32_t dims;		   /* of model space */
+	double *filled;		   /* [n * basis.len] scaled, nothing missing; what x is made of */
+	double *centers;	   /* [km.k * basis.len] means of the clusters' filled rows */
 	struct seg_scale scale[SEG_MAX_FEATURES];
 	struct seg_kmeans km;
 	struct seg_match *matches;
@@ -48,6 +54,15 @@ struct seg_refit {
 	struct seg_k_curve curve;
 	void *fit; /* json_t *: both, told with the version */
 };
+
+/* refit_space.c: the sample in the candidate's model space. */
+/* Donors and PCA if configured, r->filled, and x [n * dims] (malloc; the caller's). Clusters are not known yet. */
+enum seg_rc seg_refit_space(struct seg_refit *r, double **ret_x, struct seg_error *err) SEG_MUST_CHECK;
+/* The current centroids [current->k * dims] there. */
+void seg_refit_current(const struct seg_refit *r, double *ret);
+/* Means of the clusters into r->centers; where features are imputed by segment, fills them from these and refines the fit,
+ * a few times (k-POD, Chi, Chi & Baraniuk 2016). Changes x and r->km. */
+enum seg_rc seg_refit_centers(struct seg_refit *r, double *x, struct seg_error *err) SEG_MUST_CHECK;
 
 /* gate.c */
 void seg_gate_clear(struct seg_gate *g);

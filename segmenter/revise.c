@@ -34,10 +34,12 @@ struct seg_model *seg_model_copy(const struct seg_model *m, struct seg_error *er
 	*c = *m;
 	c->refs = 1;
 	c->clusters = NULL;
-	c->centroids = c->vectors = c->soa = NULL;
+	c->centroids = c->scaled = c->vectors = c->soa = NULL;
+	c->pca = m->pca ? seg_pca_copy(m->pca) : NULL;
+	c->donors = m->donors ? seg_donors_copy(m->donors) : NULL;
 	c->segments = NULL;
 	c->learning = c->fit = NULL;
-	if (seg_model_alloc(c, m->k, m->segments_len, err)) {
+	if ((m->pca && !c->pca) || (m->donors && !c->donors) || seg_model_alloc(c, m->k, m->segments_len, err)) {
 		seg_model_put(c);
 		return NULL;
 	}
@@ -48,6 +50,11 @@ struct seg_model *seg_model_copy(const struct seg_model *m, struct seg_error *er
 	if (m->segments_len)
 		memcpy(c->segments, m->segments, m->segments_len * sizeof(*c->segments));
 	return c;
+}
+
+static bool imputed_by_row(const struct seg_basis_feature *f)
+{
+	return f->config.impute == SEG_IMPUTE_SEGMENT || f->config.impute == SEG_IMPUTE_KNN;
 }
 
 void seg_centroids_of_sums(const struct seg_model *m, const struct seg_sums *total, double *ret)
@@ -62,7 +69,11 @@ void seg_centroids_of_sums(const struct seg_model *m, const struct seg_sums *tot
 			}
 			double sum = (double)b->features[f].sum * m->basis.features[f].quantum;
 			double missing = (double)(b->count - b->features[f].count);
-			ret[at] = (sum + missing * m->scale[f].imputed) / (double)b->count;
+			/* What is imputed from the rest of the row stands where those are who have a value. */
+			if (imputed_by_row(&m->basis.features[f]))
+				ret[at] = b->features[f].count ? sum / (double)b->features[f].count : m->centroids[at];
+			else
+				ret[at] = (sum + missing * m->scale[f].imputed) / (double)b->count;
 		}
 	}
 }
@@ -134,7 +145,7 @@ static bool frequencies_of(const struct seg_model *m, double *ret)
 		if (strcmp(config->name, "frequency") != 0)
 			continue;
 		for (uint32_t j = 0; j < m->k; j++)
-			ret[j] = seg_transform_invert(config->transform, m->centroids[(size_t)j * m->d + f]);
+			ret[j] = seg_basis_invert(&m->basis.features[f], m->centroids[(size_t)j * m->d + f]);
 		return true;
 	}
 	return false;

@@ -74,7 +74,7 @@ static void fill_features(struct seg_learner *l)
 		const struct seg_feature_config *config = &m->basis.features[at % m->d].config;
 		l->row_features[at] = (struct seg_centroid_feature){
 			.feature = config->name,
-			.value = seg_transform_invert(config->transform, m->centroids[at]),
+			.value = seg_basis_invert(&m->basis.features[at % m->d], m->centroids[at]),
 			.zscore = l->row_zscores[at],
 		};
 	}

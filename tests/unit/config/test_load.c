@@ -70,7 +70,7 @@ static void test_default_of_segmenter_and_topics(void **state)
 	assert_int_equal(c->segmenter.k_max, 12);
 	assert_int_equal(c->segmenter.min_customers, 500);
 	assert_int_equal(c->segmenter.seed, 1);
-	assert_int_equal(c->segmenter.pca, SEG_CONFIG_PCA_NONE);
+	assert_string_equal(c->segmenter.pca, "none");
 	assert_near(c->segmenter.hysteresis, 0.1, 0);
 	assert_int_equal(c->segmenter.dwell_ms, 86400000);
 	assert_int_equal(c->segmenter.reevaluate.interval_ms, 86400000);

@@ -245,14 +245,10 @@ static void test_what_is_not_built_yet_is_refused(void **state)
 	static const struct refusal cases[] = {
 		{"app: a\nregistry:\n  url: http://127.0.0.1:8081\n",
 		 "t.yaml:3:8: registry.url: a schema registry is not built yet; leave it empty"},
-		{"features: [a, {name: b, transform: quantile}]\n",
-		 "t.yaml:1:36: features: the transform `quantile` is not built yet; allowed: log1p, linear, sqrt, "
-		 "auto"},
-		{"features: [{name: a, impute: segment}]\n",
-		 "t.yaml:1:30: features: the way to impute `segment` is not built yet; allowed: mean, mode, zero"},
-		{"features: [{name: a, impute: knn}]\n",
-		 "t.yaml:1:30: features: the way to impute `knn` is not built yet"},
-		{"segmenter: {pca: 2}\n", "t.yaml:1:18: segmenter.pca: `2` is not"},
+		{"segmenter: {pca: 1.5}\n", "t.yaml:1:18: segmenter.pca: is none of"},
+		{"segmenter: {pca: 129}\n", "t.yaml:1:18: segmenter.pca: is none of"},
+		{"segmenter: {pca: 150%}\n", "t.yaml:1:18: segmenter.pca: is none of"},
+		{"segmenter: {pca: some}\n", "t.yaml:1:18: segmenter.pca: is none of"},
 	};
 	struct seg_config *c = NULL;
 	const char *empty = "registry: {url: \"\"}\n";
