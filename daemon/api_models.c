@@ -59,7 +59,7 @@ static json_t *description_json(const struct seg_model *m, uint32_t index, const
 	for (uint32_t i = 0; i < len; i++) {
 		const struct seg_basis_feature *f = &m->basis.features[best[i]];
 		const char *unit = f->catalogue >= 0 ? seg_catalogue_at((size_t)f->catalogue)->unit : "";
-		double mean = seg_transform_invert(f->config.transform, m->scale[best[i]].mean);
+		double mean = seg_basis_invert(f, m->scale[best[i]].mean);
 		size_t at = strlen(text);
 		snprintf(text + at, sizeof(text) - at, "%s%s %s%s%s (all customers %s)", i ? ", " : "", f->config.name,
 			 seg_api_short_number(own[best[i]], here), unit[0] ? " " : "", unit,
