@@ -127,6 +127,32 @@ static void assert_refused(struct seg_encoder *e, enum seg_output output, const 
 	seg_buf_release(&b);
 }
 
+static void test_encode_tells_rule_segments_by_name(void **state)
+{
+	struct seg_encoder *json = new_encoder(SEG_FORMAT_JSON);
+	struct seg_change change = *(const struct seg_change *)sample_of(SEG_OUTPUT_CHANGE, 1);
+	struct seg_buf b;
+
+	(void)state;
+	seg_buf_init(&b, 4096);
+	change.to_rule = "new-customers";
+	assert_ok(seg_encode(json, SEG_OUTPUT_CHANGE, &change, &b, NULL));
+	seg_buf_u8(&b, 0);
+	assert_non_null(strstr((char *)b.data,
+			       "\"from_segment\":null,\"from_name\":null,\"to_segment\":\"rule:new-customers\","
+			       "\"to_name\":\"new-customers\""));
+	change.from_rule = change.to_rule;
+	change.to_rule = NULL;
+	seg_buf_clear(&b);
+	assert_ok(seg_encode(json, SEG_OUTPUT_CHANGE, &change, &b, NULL));
+	seg_buf_u8(&b, 0);
+	assert_non_null(strstr((char *)b.data,
+			       "\"from_segment\":\"rule:new-customers\",\"from_name\":\"new-customers\","
+			       "\"to_segment\":null,\"to_name\":null"));
+	seg_buf_release(&b);
+	seg_encoder_free(json);
+}
+
 static void test_encode_refuses_what_the_schema_has_not(void **state)
 {
 	struct seg_encoder *avro = new_encoder(SEG_FORMAT_AVRO), *json = new_encoder(SEG_FORMAT_JSON);
@@ -194,6 +220,7 @@ int main(void)
 		cmocka_unit_test(test_encode_is_what_avro_c_writes),
 		cmocka_unit_test(test_encode_appends_json_objects),
 		cmocka_unit_test(test_encode_writes_non_finite_as_null_in_json),
+		cmocka_unit_test(test_encode_tells_rule_segments_by_name),
 		cmocka_unit_test(test_encode_refuses_what_the_schema_has_not),
 		cmocka_unit_test(test_encode_refuses_strings_that_are_not_utf8_in_json),
 		cmocka_unit_test(test_encode_keeps_the_buffers_maximum),
