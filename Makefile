@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 RELEASE := build/release
 export SEG_CACHE ?= $(shell tests/support/cache-dir.sh)
 
-.PHONY: help build demo test bench bench-recovery fault fuzz soak format lint deb clean deps deps-test
+.PHONY: help build demo test bench bench-quality bench-recovery fault fuzz soak format lint deb clean deps deps-test
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ test: deps-test  ## everything: unit, property, golden, hostile input, real Kafk
 
 bench: deps-test build  ## events/s, CPU and memory beside two controls, on a real Kafka (BENCH_ARGS)
 	@bench/run $(BENCH_ARGS)
+
+bench-quality: deps-test build  ## how good segments are, on real streams, as the tables of docs/quality.md (BENCH_ARGS)
+	@bench/quality/run $(BENCH_ARGS)
 
 bench-recovery: deps-test build  ## what a start costs after kill -9, and a rebuild beside a control (BENCH_ARGS)
 	@bench/recovery $(BENCH_ARGS)

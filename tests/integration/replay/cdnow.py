@@ -4,8 +4,8 @@
     cdnow.py          k = 4 and 6, one seed each
     cdnow.py --all    k = 4 and 6, seeds 1 to 5
 
-From 60 days after the first fit on, at every checkpoint: inertia of all customers with a purchase under the nearest
-*current* centroid over that of scikit-learn's full-batch k-means (n_init 10, random_state 0) on the same values, at most 1.05.
+At every checkpoint: inertia of all customers under the nearest *current* centroid over that of scikit-learn's full-batch
+k-means (n_init 10, random_state 0) on the same values, at most 1.05, from 60 days after the first fit on 1.02.
 At the end, and at every checkpoint from 240 days on: of those silent for 180 days, at least 90 % hold a segment whose
 median recency is 60 days or more and were moved there by time alone. Ends with 77 when the data are not there.
 """
@@ -13,57 +13,32 @@ import argparse
 import bisect
 import collections
 import datetime
-import functools
-import hashlib
-import json
-import os
 import pathlib
 import sys
 import tempfile
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-import fastavro
 import numpy
-from sklearn.cluster import KMeans
 
 from replay_run import DATA, DAY_MS, HOUR_MS, SKIP, SOURCE, Failed, records, replay
-import make_cdnow_orders
 
-RATIO, LEFT, SILENT_DAYS, FRESH_DAYS = 1.05, .9, 180, 60
+sys.path.insert(0, str(SOURCE / "bench/quality"))
+
+import make_cdnow_orders
+import measure
+
+RATIO, EARLY, LEFT, SILENT_DAYS, FRESH_DAYS = 1.02, 1.05, .9, 180, 60
 CUSTOMERS, ORDERS = 23570, 69659
 
 
-class Moment:
-    """customers.avro and model.json of an instant; the features in units are not read: the orders say when the last one was."""
+class Moment(measure.Moment):
+    """The orders say who must be there and when their last one was."""
 
     def __init__(self, folder, orders):
-        self.model = json.loads((folder / "model.json").read_text())
-        self.ids, self.segments, self.recency, transformed = [], [], [], []
-        for row in records(folder / "customers.avro", without_features()):
-            last = orders.last_before(row["customer_id"], self.model["time_ms"])
-            if last is not None:
-                self.ids.append(row["customer_id"])
-                self.segments.append(row["segment_id"])
-                self.recency.append((self.model["time_ms"] - last) / DAY_MS)
-                transformed.append(row["transformed"])
-        if set(self.ids) != orders.customers_before(self.model["time_ms"]):
+        super().__init__(folder)
+        last = [orders.last_before(who, self.time_ms) for who in self.ids]
+        if None in last or set(self.ids) != orders.customers_before(self.time_ms):
             raise Failed(f"{folder}: not the customers who had ordered by then")
-        self.transformed = numpy.array(transformed, dtype=float)
-
-    @property
-    def days_since_first_fit(self):
-        return (self.model["time_ms"] - self.model["first_fit_ms"]) / DAY_MS if self.model["first_fit_ms"] else -1
-
-    def ratio(self):
-        imputed = numpy.array([f["imputed"] for f in self.model["features"]])
-        centroids = numpy.array([c["transformed"] for c in self.model["centroids"]], dtype=float)
-        rows = numpy.where(numpy.isnan(self.transformed), imputed, self.transformed)
-        centroids = numpy.where(numpy.isnan(centroids), imputed, centroids)
-        mean, deviation = rows.mean(axis=0), rows.std(axis=0)
-        rows, centroids = (rows - mean) / deviation, (centroids - mean) / deviation
-        inertia = ((rows[:, None, :] - centroids[None]) ** 2).sum(axis=2).min(axis=1).sum()
-        return inertia / best_inertia(rows, len(centroids))
+        self.recency = [(self.time_ms - ms) / DAY_MS for ms in last]
 
     def left_by_time(self, changes):
         """(silent customers, share of them whom time alone has moved out of the fresh segments)"""
@@ -76,8 +51,8 @@ class Moment:
             if recency < SILENT_DAYS:
                 continue
             silent += 1
-            since = self.model["time_ms"] - recency * DAY_MS + HOUR_MS  # the order itself counts at the next hour
-            moves = [c for c in changes[who] if since < c["event_time"] <= self.model["time_ms"]]
+            since = self.time_ms - recency * DAY_MS + HOUR_MS  # the order itself counts at the next hour
+            moves = [c for c in changes[who] if since < c["event_time"] <= self.time_ms]
             if any(c["cause"] or c["reason"] not in ("time", "model", "first") for c in moves):
                 raise Failed(f"{who}: moved by an event in silence")
             left += segment not in fresh and any(c["reason"] == "time" for c in moves)
@@ -96,24 +71,6 @@ class Orders:
 
     def customers_before(self, instant_ms):
         return {who for who, times in self.times.items() if times[0] < instant_ms}
-
-
-@functools.cache
-def without_features():
-    schema = json.loads((SOURCE / "config/schemas/customer.avsc").read_text())
-    schema["fields"] = [field for field in schema["fields"] if field["name"] != "features"]
-    return fastavro.parse_schema(schema)
-
-
-BEST = {}
-
-
-def best_inertia(rows, k):
-    """Seeds do not change the values, so that one fit serves them all."""
-    key = hashlib.sha256(rows.tobytes()).digest(), k
-    if key not in BEST:
-        BEST[key] = KMeans(k, n_init=10, random_state=0).fit(rows).inertia_
-    return BEST[key]
 
 
 def read_changes(folder):
@@ -145,12 +102,14 @@ def one_run(work, orders, k, seed):
     if (summary["events"], summary["accepted"], summary["customers"]) != (ORDERS, ORDERS, CUSTOMERS):
         raise Failed(f"k={k} seed={seed}: not all orders were counted: {summary}")
     changes, promoted = read_changes(output)
-    worst, checkpoints, left = (0, ""), 0, []
+    worst, early, checkpoints, left = (0, ""), 0, 0, []
     for folder in sorted((output / "checkpoints").iterdir()):
         moment = Moment(folder, orders)
         if moment.days_since_first_fit >= 60:
             checkpoints += 1
             worst = max(worst, (moment.ratio(), folder.name))
+        elif moment.days_since_first_fit >= 0:
+            early = max(early, moment.ratio())
         if moment.days_since_first_fit >= 240:
             left.append(moment.left_by_time(changes)[1])
     silent, share = Moment(output, orders).left_by_time(changes)
@@ -159,6 +118,8 @@ def one_run(work, orders, k, seed):
           f"{summary['seconds']:.1f} s\n    promotions a month: {per_month(promoted)}", flush=True)
     if checkpoints < 15 or silent < 10000:
         raise Failed(f"k={k} seed={seed}: only {checkpoints} checkpoints and {silent} silent customers were measured")
+    if early > EARLY:
+        raise Failed(f"k={k} seed={seed}: ratio {early:.4f} within 60 days, at most {EARLY}")
     return worst[0], min(left + [share])
 
 
