@@ -462,7 +462,8 @@ static void record(struct seg_learner *l, const struct seg_refit *r, double iner
 	if (r->k_auto && r->k_anew && !r->rc)
 		l->memory->k_customers = l->customers;
 	l->memory->drifted_ms = SEG_NO_TIME;
-	l->demanded = false;
+	if (r->reason == SEG_ATTEMPT_DEMAND) /* asked for while another ran: it comes next */
+		l->demanded = false;
 	l->basis_changed = false;
 }
 

@@ -160,8 +160,13 @@ def check_profiles(world):
             yield Finding("lost", who, f"partition {living[who].partition}: has no profile")
 
 
+# What a promotion has fitted; a dump knows no model, so there only who never bought has a score.
+SCORES = {"r_score", "f_score", "m_score"}
+
+
 def check_features(row, customer):
-    wanted = recount.features(customer, row["as_of_ms"])
+    wanted = {**recount.features(customer, row["as_of_ms"]), "lifetime_value": None}
+    wanted.update(dict.fromkeys(SCORES, None if wanted["frequency"] else 0))
     for name, value in row["features"].items():
         if name not in wanted and not name.startswith("attr:"):
             yield Finding("diverged", row["customer_id"], f"feature {name} is unknown to the oracle")
