@@ -5,8 +5,8 @@ import subprocess
 
 
 def table():
-    """Markdown; CalledProcessError if the sums are not equal. Needs the target erasure_sums of the build."""
-    program = pathlib.Path(os.environ["SEG_BUILD_DIR"]) / "tests/property/daemon/erasure_sums"
+    """Markdown; CalledProcessError if the sums are not equal. Needs the build's target bench_erasure."""
+    program = pathlib.Path(os.environ["SEG_BUILD_DIR"]) / "bench/bench_erasure"
     return subprocess.run([program, "--table"], check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make bench-quality: how good segments are, as tables; `--write-doc` puts them into docs/quality.md between their marks.
 
-    quality.py [--only PART…] [--write-doc]     parts: ratio, peers, space, static, squares, identity, flapping
+    quality.py [--only PART…] [--write-doc]     parts: ratio, peers, space, static, squares, identity, flapping, erasure
 """
 import argparse
 import pathlib
@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+import erasure
 import measure
 import peers
 import shop_year
@@ -107,6 +108,10 @@ def part_flapping(work):
     every = [shops.retail(), shops.similar(work, YEARS_UNSEEN[0]), shops.cdnow(work)]
     return table(FLAPPING_HEAD, [flapping_row(shop, k, dwell, shop_year.run(work, shop, k, dwell=dwell)[0])
                                  for shop in every for k in KS for dwell in ("1d", shop_year.DWELL)])
+
+
+def part_erasure(work):
+    return erasure.table()
 
 
 PARTS = {name[len("part_"):]: part for name, part in list(globals().items()) if name.startswith("part_")}
