@@ -18,7 +18,9 @@ import recount  # noqa: E402
 
 EVENTS, FIRST_EVENTS, CUSTOMERS, DAYS, SETTLE_S = 40000, 30000, 2000, 60, 15
 STREAM = ("--events", EVENTS, "--customers", CUSTOMERS, "--days", DAYS, "--seed", 7)
-SETTINGS = {"features": "full", "segmenter": {"k": 5, "min_customers": 500}, "commit": {"max_events": 2000}}
+RULES = [{"name": "buyers", "when": "frequency >= 2 and recency_days < 20"}, {"name": "here-now", "when": "web_recency_days < 1"},
+         {"name": "no-mail", "when": "open_rate is missing or emails_delivered_30d < 0.5"}]
+SETTINGS = {"features": "full", "segmenter": {"k": 5, "min_customers": 500}, "commit": {"max_events": 2000}, "rules": RULES}
 STATUS = {"app", "instance", "version", "ready", "uptime_s", "stream_time_ms", "model_version", "customers", "segments",
           "workers", "dead_letters"}
 METRICS = ("events_total", "commits_total", "commit_seconds", "event_to_decision_seconds", "event_to_commit_seconds",
@@ -269,6 +271,8 @@ def main():
         told = {reason for reason, _, _ in world.recount.refused.values()}
         expect(BY_HAND <= told, f"records by hand that were not refused: {BY_HAND - told}")
         expect(len(world.changes) > CUSTOMERS / 2, f"only {len(world.changes)} changes")
+        entered = collections.Counter(change["to_segment"] for _, _, _, change in world.changes)
+        expect(all(entered[f"rule:{rule['name']}"] > 20 for rule in RULES), f"rule segments that nobody entered: {entered}")
         verify_is_right(job)
         restart(job)
         job.generate(*STREAM, "--from", FIRST_EVENTS)
