@@ -38,8 +38,8 @@ def text(data):
     return varint(len(data)) + data
 
 
-def record(*sections):
-    data = b"\x01" + b"".join(bytes([tag]) + text(body) for tag, body in sections)
+def record(*sections, version=1):
+    data = bytes([version]) + b"".join(bytes([tag]) + text(body) for tag, body in sections)
     return data + (xxhash.xxh3_64_intdigest(data) & 0xffffffff).to_bytes(4, "big")
 
 
@@ -50,9 +50,10 @@ def decision_bytes(d, base):
     if d["birth"] is None:
         return bytes([flags]) + floor
     source, offset = d["birth"]
-    flags |= 1 | (4 if d["since"] is not None else 0) | wire.SOURCES.index(source) << 3
+    flags |= 1 | (4 if d["since"] is not None else 0) | wire.SOURCES.index(source) << 3 | (64 if d.get("rules") else 0)
     since = zigzag(base - d["since"]) if d["since"] is not None else b""
-    return bytes([flags]) + zigzag(offset) + varint(d["number"]) + varint(d["cluster"]) + since + floor
+    rules = text(b"".join(name.encode() + b"\0" for name in sorted(d["rules"]))) if d.get("rules") else b""
+    return bytes([flags]) + zigzag(offset) + varint(d["number"]) + varint(d["cluster"]) + since + rules + floor
 
 
 def contribution_bytes(c, base):
@@ -79,16 +80,18 @@ def profile_bytes(c, d, contribution):
     parts = [(1, b"\x03" + zigzag(-base) + zigzag(base - c.first_ms) + c.id.encode()),
              (2, mask_of(applied) + b"".join(varint(applied[s]) for s in wire.SOURCES if s in applied))]
     if orders:
-        times = [orders[k] for k in ("first_ms", "last_ms")]
+        times, first_day = [orders[k] for k in ("first_ms", "last_ms")], orders["first_day"]
+        told = first_day is not None and first_day != orders["purchased"]
         parts.append((3, b"".join(varint(orders[k]) for k in ("purchases", "refunds", "purchased", "refunded")) +
-                      bytes([sum(1 << i for i, t in enumerate(times) if t is not None)]) +
+                      bytes([sum(1 << i for i, t in enumerate(times) if t is not None) | (16 if told else 0)]) +
+                      (varint(first_day) if told else b"") +
                       b"".join(zigzag(base - t) for t in times if t is not None)))
     if c.consents:
         parts.append((7, varint(len(c.consents)) + b"".join(text(p.encode()) + zigzag(base - t) + bytes([g])
                                                             for p, (t, g) in c.consents.items())))
     seen = {s: heap for s, (heap, _) in c.seen.items() if heap}
     parts.append((8, mask_of(seen) + b"".join(window_bytes(seen[s], base) for s in wire.SOURCES if s in seen)))
-    return record(*parts, (9, decision_bytes(d, base)), (10, contribution_bytes(contribution, base)))
+    return record(*parts, (9, decision_bytes(d, base)), (10, contribution_bytes(contribution, base)), version=3)
 
 
 def cut_bytes(seq, positions, replay_from, position, customers):
@@ -144,6 +147,15 @@ class PlainEngine:
             "cause": {"topic": TOPICS[cause[0]], "partition": partition, "offset": cause[1]}, "distance_from": None,
             "distance_to": None, "margin": None, "drivers": [], **told}))
 
+    def pass_rules(self, partition, who, holds, reason, cause, now_ms):
+        """Rule segments are left, then entered."""
+        d = self.decisions[who]
+        for name in sorted(d["rules"] - holds):
+            self.tell(partition, who, d, 0, reason, cause, now_ms, from_segment=f"rule:{name}")
+        for name in sorted(holds - d["rules"]):
+            self.tell(partition, who, d, 0, reason, cause, now_ms, from_segment=None, to_segment=f"rule:{name}")
+        d["rules"] = holds
+
     def decide(self, partition, who, cause, now_ms):
         d, life = self.decisions[who], self.lives[who]
         values = recount.features(life, now_ms)
@@ -159,7 +171,9 @@ class PlainEngine:
             self.tell(partition, who, d, cluster, "behaviour" if held else "first", cause, now_ms, distance_to=distance[cluster],
                       distance_from=distance.get(held), margin=(second - near) / second, drivers=drivers)
             d["cluster"], d["since"] = cluster, now_ms
-        self.log(partition, "d", who.encode(), record((1, decision_bytes(d, 0))))
+        holds = {name for name, held in (("odd", life.purchases % 2), ("many", life.purchases > 2)) if held}
+        self.pass_rules(partition, who, holds, "behaviour", cause, now_ms)
+        self.log(partition, "d", who.encode(), record((1, decision_bytes(d, 0)), version=2))
 
     def take(self, partition, source, offset, at, left):
         """The customer whom the record changed, or None. left: (customer, decision, cause) of those who go."""
@@ -180,7 +194,7 @@ class PlainEngine:
         if who not in self.lives:
             floor = self.dead.pop(who, None)
             self.lives[who] = life
-            self.decisions[who] = {"birth": (source, offset), "number": 0, "cluster": 0, "since": None, "stay_out": floor,
+            self.decisions[who] = {"birth": (source, offset), "number": 0, "cluster": 0, "since": None, "stay_out": floor, "rules": set(),
                                    "floor": floor or NOWHERE}
         return who
 
@@ -188,6 +202,8 @@ class PlainEngine:
         for who, was, cause in left:
             if was["cluster"]:
                 self.tell(partition, who, was, None, "erasure", cause, now_ms)
+            for name in sorted(was["rules"]):
+                self.tell(partition, who, was, None, "erasure", cause, now_ms, from_segment=f"rule:{name}")
             self.log(partition, "p", who.encode(), None)
             if who in self.dead:
                 self.log(partition, "d", who.encode(), record((1, decision_bytes({"birth": None, "stay_out": self.dead[who]}, 0))))
@@ -234,9 +250,10 @@ class PlainEngine:
     def row(self, c):
         d = self.decisions[c.id]
         last = [change["event_id"] for _, _, key, change in self.changes if key == c.id.encode()]
-        values = recount.features(c, AT_MS)
+        values = {**recount.features(c, AT_MS), "lifetime_value": None}
+        values.update(dict.fromkeys(checks.SCORES, None if values["frequency"] else 0))
         return {"customer_id": c.id, "partition": c.partition, "segment_id": f"s{d['cluster']}", "as_of_ms": AT_MS,
-                "features": values, "change_number": d["number"], "change_id": last[-1],
+                "features": values, "change_number": d["number"], "change_id": last[-1], "rules": sorted(d["rules"]),
                 "contribution": {"basis": str(BASIS), "cluster": str(d["cluster"]), "promotion": 1, "evaluated_at_ms": AT_MS,
                                  "values": self.model.fixed(values)}}
 

@@ -20,10 +20,11 @@ SCHEMAS = SOURCE_DIR / "config/schemas"
 
 
 def long_chain(world):
-    """A customer, never erased, with at least three changes: their positions in world.changes."""
+    """A customer, never erased, with at least three changes of learned segments: their positions in world.changes."""
     places = {}
-    for i, (_, _, key, _) in enumerate(world.changes):
-        places.setdefault(key.decode(), []).append(i)
+    for i, (_, _, key, change) in enumerate(world.changes):
+        if checks.rule_of(change) is None:
+            places.setdefault(key.decode(), []).append(i)
     return next((who, at) for who, at in sorted(places.items())
                 if len(at) >= 3 and not world.recount.customers[who].erased)
 
@@ -71,8 +72,8 @@ class OracleTest(unittest.TestCase):
         self.finds("diverged", f"{who} is stored in")
 
     def test_all_changes_of_a_customer_lost(self):
-        who, at = long_chain(self.world)
-        self.world.changes = [c for i, c in enumerate(self.world.changes) if i not in at]
+        who, _ = long_chain(self.world)
+        self.world.changes = [c for c in self.world.changes if c[2] != who.encode()]
         self.finds("lost", f"{who} is in")
 
     def test_change_told_twice(self):
@@ -95,6 +96,37 @@ class OracleTest(unittest.TestCase):
         row = self.row()
         row["segment_id"] = "s9"
         self.finds("diverged", f"{row['customer_id']} is stored in s9")
+
+    def passages(self, name):
+        """Positions of a rule's changes, of the first customer who entered and left it."""
+        by_who = {}
+        for i, (_, _, who, change) in enumerate(self.world.changes):
+            if f"rule:{name}" in (change["from_segment"], change["to_segment"]):
+                by_who.setdefault(who, []).append(i)
+        return next(at for at in by_who.values() if len(at) > 1)
+
+    def test_rule_entered_and_never_told(self):
+        at = self.passages("odd")[0]
+        del self.world.changes[at]
+        self.finds("doubled", "goes from rule:odd, was in None")
+
+    def test_rule_entered_twice(self):
+        at = self.passages("odd")
+        edit(self.world, at[1], from_segment=None, to_segment="rule:odd")
+        self.finds("lost", "goes from None, was in rule:odd")
+
+    def test_rule_stored_and_never_told(self):
+        row = next(r for r in self.world.dump if not r["rules"])
+        row["rules"] = ["many"]
+        self.finds("diverged", f"{row['customer_id']} is stored in rule:many")
+
+    def test_rule_left_at_an_erasure_and_never_told(self):
+        at = next(i for i, (_, _, _, c) in enumerate(self.world.changes)
+                  if c["reason"] == "erasure" and (c["from_segment"] or "").startswith("rule:"))
+        who, rule = (self.world.changes[at][3][field] for field in ("customer_id", "from_segment"))
+        del self.world.changes[at]
+        findings = [f"{f.where} {f.text}" for f in checks.check(self.world, checks.CHECKS)]
+        self.assertTrue(any(who in f and (f"was in {rule}" in f or f"the changes end in {rule}" in f) for f in findings), findings[:30])
 
     def test_event_id_of_another_birth(self):
         _, at = long_chain(self.world)
