@@ -89,6 +89,8 @@ enum seg_rc seg_learner_config_from(const struct seg_config *config, struct seg_
 		.psi_warning = config->drift.psi_warning,
 		.psi_critical = config->drift.psi_critical,
 	};
+	for (int i = 0; i < SEG_SOURCES; i++)
+		snprintf(ret->topics[i], sizeof(ret->topics[i]), "%s", config->sources[i].topic);
 	if (!seg_config_pca(config->segmenter.pca, &ret->pca.components, &ret->pca.share))
 		return seg_error_set(err, SEG_INVALID, "segmenter.pca: %s", config->segmenter.pca);
 	return feature_configs(config, ret, err);

@@ -41,6 +41,8 @@ enum seg_rc seg_learner_new(const struct seg_learner_config *config, struct seg_
 		seg_learner_free(l);
 		return rc;
 	}
+	seg_inflow_name(&l->memory->inflow, config->topics[SEG_WEB], config->topics[SEG_EMAIL],
+			config->topics[SEG_ORDERS]);
 	*ret = l;
 	return SEG_OK;
 }
@@ -98,6 +100,8 @@ enum seg_rc seg_learner_start(struct seg_learner *l, struct seg_model *current, 
 	}
 	free(l->memory);
 	l->memory = memory;
+	seg_inflow_name(&memory->inflow, l->config.topics[SEG_WEB], l->config.topics[SEG_EMAIL],
+			l->config.topics[SEG_ORDERS]);
 	seg_model_put(l->model);
 	l->model = seg_model_get(current);
 	l->bound = current->sample_bound;
@@ -170,42 +174,11 @@ static bool moved(const struct seg_learner *l, double *scratch)
 	return false;
 }
 
-/* Drift against the promotion; true: the memory changed. */
-static bool watch(struct seg_learner *l, int64_t now_ms, struct seg_learner_news *news)
-{
-	struct seg_drift *drift = &l->memory->drift;
-	struct seg_drift_rules rules = {l->config.drift_window_ms, l->config.psi_warning, l->config.psi_critical,
-					l->config.refit_on_drift};
-	bool ended;
-
-	if (!drift->frozen || drift->promotion != l->model->promotion) {
-		seg_drift_freeze(drift, l->model, l->total, now_ms);
-		seg_drift_measure(drift, l->model, l->total);
-		return true;
-	}
-	seg_drift_measure(drift, l->model, l->total);
-	news->alerts = l->alerts;
-	news->alerts_len = (uint32_t)seg_drift_tick(drift, l->model, l->total, &rules, now_ms, l->alerts, &ended);
-	for (uint32_t i = 0; i < news->alerts_len; i++)
-		if (rules.refit && l->alerts[i].state != SEG_ALERT_CLEARED)
-			l->memory->drifted_ms = now_ms;
-	return ended;
-}
-
-static void show_drift(struct seg_learner *l)
-{
-	const struct seg_drift *drift = &l->memory->drift;
-
-	l->drift_values_len = drift->subjects_len;
-	for (uint32_t i = 0; i < drift->subjects_len; i++)
-		l->drift_values[i] = (struct seg_drift_value){drift->subjects[i].subject, drift->subjects[i].psi};
-}
-
 /* Makes the next revision if there is anything to say; *ret: there is. */
 static enum seg_rc learn(struct seg_learner *l, int64_t now_ms, struct seg_learner_news *news, bool *ret,
 			 struct seg_error *err)
 {
-	bool follow = false, changed = l->changed;
+	bool follow = false, changed = l->changed, failed = false;
 	double *scratch;
 
 	if (l->model->promotion && l->settled) {
@@ -214,8 +187,10 @@ static enum seg_rc learn(struct seg_learner *l, int64_t now_ms, struct seg_learn
 			return seg_error_set(err, SEG_NO_MEMORY, "model: out of memory");
 		follow = moved(l, scratch);
 		free(scratch);
-		changed = watch(l, now_ms, news) || changed;
-		show_drift(l);
+		changed = seg_watch(l, now_ms, news, &failed) || changed;
+		if (failed)
+			return seg_error_set(err, SEG_NO_MEMORY, "drift: out of memory");
+		seg_watch_show(l);
 	}
 	*ret = changed || follow || l->aliases_len > 0 || l->bound != l->model->sample_bound;
 	return *ret ? seg_revise(l, now_ms, l->model->promotion && l->settled, err) : SEG_OK;

@@ -34,7 +34,8 @@ struct seg_learner_config {
 	bool promotion_manual;
 	struct seg_gate_limits gate;
 	bool refit_on_drift;
-	double horizon_weeks; /* of lifetime_value */
+	char topics[SEG_SOURCES][256]; /* of the sources, for the names of data-quality alerts */
+	double horizon_weeks;	       /* of lifetime_value */
 	struct seg_pca_wish pca;
 	double hysteresis;
 	int64_t drift_window_ms;
@@ -163,9 +164,13 @@ struct seg_quality {
 	uint64_t sample;
 };
 void seg_learner_quality(struct seg_learner *l, int64_t now_ms, struct seg_quality *ret);
-struct seg_drift_value {
+struct seg_drift_value { /* NAN: unknown, or not compared */
 	const char *subject;
-	double psi;
+	double psi, kl, js, critical; /* of the stock; critical: PSI that chance alone reaches */
+	double flow_psi;
+	uint64_t n_reference, n_current;
+	bool open, clock;
+	enum seg_severity severity; /* if open */
 };
 size_t seg_learner_drift(const struct seg_learner *l, const struct seg_drift_value **ret);
 

@@ -3,6 +3,7 @@
 #define SEG_SEGMENTER_LEARNER_INTERNAL_H
 
 #include "segmenter/drift.h"
+#include "segmenter/inflow.h"
 #include "segmenter/learner.h"
 #include "segmenter/matching.h"
 #include "segmenter/naming.h"
@@ -90,6 +91,7 @@ struct seg_memory {
 	uint32_t told_len;
 	int64_t told_ms;
 	struct seg_drift drift;
+	struct seg_inflow inflow;
 };
 
 struct seg_learner {
@@ -133,8 +135,8 @@ struct seg_learner {
 	struct seg_centroid_feature *row_features;
 	double *row_zscores;
 	struct seg_model *row_model; /* keeps the borrowed names alive */
-	struct seg_alert alerts[SEG_DRIFT_SUBJECTS];
-	struct seg_drift_value drift_values[SEG_DRIFT_SUBJECTS];
+	struct seg_alert alerts[SEG_DRIFT_SUBJECTS + SEG_INFLOW_SUBJECTS];
+	struct seg_drift_value drift_values[SEG_DRIFT_SUBJECTS + SEG_INFLOW_SUBJECTS];
 	size_t drift_values_len;
 };
 
@@ -203,6 +205,10 @@ void seg_attempt_record(struct seg_learner *l, const struct seg_attempt *a);
 
 /* versions.c: aliases that wait, into a model that is being made. */
 void seg_aliases_apply(struct seg_learner *l, struct seg_model *m);
+
+/* watch.c: drift and data quality; true: the memory changed. Alerts into news. */
+bool seg_watch(struct seg_learner *l, int64_t now_ms, struct seg_learner_news *news, bool *ret_failed);
+void seg_watch_show(struct seg_learner *l);
 
 /* rows.c: what of the new model's catalogue is worth telling; remembers what was told. */
 enum seg_rc seg_rows_make(struct seg_learner *l, int64_t now_ms, struct seg_learner_news *news,

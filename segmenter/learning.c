@@ -68,51 +68,89 @@ static json_t *names_encode(const struct seg_memory *m)
 	return list;
 }
 
-static json_t *references_encode(const struct seg_drift *d)
+static json_t *counts(const uint64_t *x, uint32_t len)
 {
 	json_t *list = json_array();
 
-	for (uint32_t f = 0; f < d->features_len; f++) {
-		const struct seg_drift_reference *r = &d->features[f];
+	for (uint32_t i = 0; i < len; i++)
+		json_array_append_new(list, json_integer((json_int_t)x[i]));
+	return list;
+}
+
+static json_t *references_encode(const struct seg_drift_reference *references, uint32_t len)
+{
+	json_t *list = json_array();
+
+	for (uint32_t f = 0; f < len; f++) {
+		const struct seg_drift_reference *r = &references[f];
 		json_t *ends = json_array();
 		for (uint32_t i = 0; i < r->bins; i++)
 			json_array_append_new(ends, json_integer(r->ends[i]));
 		json_array_append_new(list, json_pack("{s:o,s:o,s:b}", "ends", ends, "counts",
-						      ids(r->counts, r->bins + 1), "missing", (int)r->missing));
+						      counts(r->counts, r->bins + 1), "missing", (int)r->missing));
 	}
 	return list;
 }
 
+static json_t *flow_encode(const struct seg_drift *d)
+{
+	json_t *list = json_array();
+
+	for (uint32_t f = 0; f < d->features_len; f++)
+		json_array_append_new(list, counts(d->flow[f], d->features[f].bins + 1));
+	return list;
+}
+
+/* Those that remember something; the others follow from the reference. */
 static json_t *subjects_encode(const struct seg_drift *d)
 {
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < d->subjects_len; i++) {
 		const struct seg_drift_subject *s = &d->subjects[i];
-		json_array_append_new(list, json_pack("{s:s,s:b,s:i,s:b,s:i,s:s}", "subject", s->subject, "clock",
-						      (int)s->clock, "hits", (int)s->hits, "open", (int)s->open,
-						      "severity", (int)s->severity, "alert_id", s->alert_id));
+		if (s->open || s->hits)
+			json_array_append_new(list, json_pack("{s:s,s:i,s:b,s:i,s:s}", "subject", s->subject, "hits",
+							      (int)s->hits, "open", (int)s->open, "severity",
+							      (int)s->severity, "alert_id", s->alert_id));
 	}
 	return list;
 }
 
 static json_t *drift_encode(const struct seg_drift *d)
 {
-	return json_pack("{s:b,s:o,s:o,s:I,s:o,s:o,s:o,s:o}", "frozen", (int)d->frozen, "promotion", id(d->promotion),
-			 "basis", id(d->basis), "window_start_ms", (json_int_t)d->window_start_ms, "features",
-			 references_encode(d), "clusters", ids(d->clusters, d->clusters_len), "shares",
-			 ids(d->shares, d->clusters_len), "subjects", subjects_encode(d));
+	return json_pack("{s:b,s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "frozen", (int)d->frozen, "promotion",
+			 id(d->promotion), "basis", id(d->basis), "window_start_ms", (json_int_t)d->window_start_ms,
+			 "features", references_encode(d->features, d->features_len), "flow", flow_encode(d),
+			 "segments", references_encode(d->segments, d->segments_len), "clusters",
+			 ids(d->clusters, d->clusters_len), "shares", ids(d->shares, d->clusters_len), "subjects",
+			 subjects_encode(d));
+}
+
+static json_t *inflow_encode(const struct seg_inflow *in)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < SEG_INFLOW_SUBJECTS; i++) {
+		const struct seg_inflow_subject *s = &in->subjects[i];
+		json_t *history = json_array();
+		for (uint32_t d = 0; d < s->len; d++)
+			json_array_append_new(history, number(s->history[d]));
+		json_array_append_new(list, json_pack("{s:o,s:i,s:b,s:s}", "history", history, "hits", (int)s->hits,
+						      "open", (int)s->open, "alert_id", s->alert_id));
+	}
+	return json_pack("{s:I,s:o,s:f,s:f}", "day", (json_int_t)in->day, "subjects", list, "orders", in->orders,
+			 "money", in->money);
 }
 
 void *seg_memory_encode(const struct seg_memory *m, struct seg_error *err)
 {
 	json_t *json = json_pack(
-		"{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o}", "next_promotion", id(m->next_promotion),
+		"{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o}", "next_promotion", id(m->next_promotion),
 		"next_cluster", id(m->next_cluster), "oldest_kept", id(m->oldest_kept), "drifted_ms",
 		m->drifted_ms == SEG_NO_TIME ? json_null() : json_integer(m->drifted_ms), "attempts", id(m->attempts),
 		"k_customers", id(m->k_customers), "history", attempts_encode(m), "names", names_encode(m),
 		"told_clusters", ids(m->told_clusters, m->told_len), "told", ids(m->told, m->told_len), "told_ms",
-		(json_int_t)m->told_ms, "drift", drift_encode(&m->drift));
+		(json_int_t)m->told_ms, "drift", drift_encode(&m->drift), "inflow", inflow_encode(&m->inflow));
 
 	if (!json)
 		seg_error_set(err, SEG_NO_MEMORY, "the learner's memory: out of memory");
@@ -224,6 +262,18 @@ static void names_decode(struct seg_memory *m, const json_t *list)
 	}
 }
 
+/* Also as text, as they once were. */
+static void counts_of(const json_t *list, uint64_t *ret, uint32_t most)
+{
+	uint32_t len = length_of(list, most);
+
+	for (uint32_t i = 0; i < len; i++) {
+		const json_t *x = json_array_get(list, i);
+		json_int_t n = json_integer_value(x);
+		ret[i] = json_is_string(x) ? id_value(x) : n > 0 ? (uint64_t)n : 0;
+	}
+}
+
 static enum seg_rc reference_decode(struct seg_drift_reference *r, const json_t *json, struct seg_error *err)
 {
 	const json_t *ends = json_object_get(json, "ends");
@@ -236,7 +286,7 @@ static enum seg_rc reference_decode(struct seg_drift_reference *r, const json_t 
 			return seg_error_set(err, SEG_CORRUPT, "the model's drift reference has bins out of order");
 		r->ends[i] = (uint16_t)end;
 	}
-	ids_of(json, "counts", r->counts, r->bins + 1);
+	counts_of(json_object_get(json, "counts"), r->counts, r->bins + 1);
 	return SEG_OK;
 }
 
@@ -247,10 +297,9 @@ static void subjects_decode(struct seg_drift *d, const json_t *list)
 		const json_t *json = json_array_get(list, i);
 		struct seg_drift_subject *s = &d->subjects[i];
 		*s = (struct seg_drift_subject){
-			.clock = flag_of(json, "clock"),
-			.psi = NAN,
-			.critical = NAN,
-			.p = 1,
+			.feature = -2,
+			.stock = {NAN, NAN, NAN, 1, NAN, 0, 0, 0},
+			.flow = {NAN, NAN, NAN, 1, NAN, 0, 0, 0},
 			.hits = (uint32_t)integer_of(json, "hits"),
 			.open = flag_of(json, "open"),
 			.severity = integer_of(json, "severity") ? SEG_SEVERITY_CRITICAL : SEG_SEVERITY_WARNING,
@@ -260,24 +309,59 @@ static void subjects_decode(struct seg_drift *d, const json_t *list)
 	}
 }
 
+static void inflow_decode(struct seg_inflow *in, const json_t *json)
+{
+	const json_t *list = json_object_get(json, "subjects");
+
+	if (!json)
+		return;
+	in->day = integer_of(json, "day");
+	in->orders = json_number_value(json_object_get(json, "orders"));
+	in->money = json_number_value(json_object_get(json, "money"));
+	for (unsigned i = 0; i < length_of(list, SEG_INFLOW_SUBJECTS); i++) {
+		const json_t *o = json_array_get(list, i), *history = json_object_get(o, "history");
+		struct seg_inflow_subject *s = &in->subjects[i];
+		s->len = length_of(history, SEG_INFLOW_DAYS);
+		for (uint32_t d = 0; d < s->len; d++)
+			s->history[d] = json_number_value(json_array_get(history, d));
+		s->hits = (uint32_t)integer_of(o, "hits");
+		s->open = flag_of(o, "open");
+		text_of(o, "alert_id", s->alert_id, sizeof(s->alert_id));
+	}
+}
+
+static enum seg_rc references_decode(struct seg_drift_reference *ret, const json_t *list, uint32_t len,
+				     struct seg_error *err)
+{
+	enum seg_rc rc = SEG_OK;
+
+	for (uint32_t f = 0; f < len && !rc; f++)
+		rc = reference_decode(&ret[f], json_array_get(list, f), err);
+	return rc;
+}
+
 static enum seg_rc drift_decode(struct seg_drift *d, const json_t *json, struct seg_error *err)
 {
-	const json_t *features = json_object_get(json, "features");
-	enum seg_rc rc = SEG_OK;
+	const json_t *features = json_object_get(json, "features"), *segments = json_object_get(json, "segments");
+	enum seg_rc rc;
 
 	d->frozen = flag_of(json, "frozen");
 	d->promotion = id_of(json, "promotion");
 	d->basis = id_of(json, "basis");
 	d->window_start_ms = integer_of(json, "window_start_ms");
 	d->features_len = length_of(features, SEG_MAX_FEATURES);
-	for (uint32_t f = 0; f < d->features_len && !rc; f++)
-		rc = reference_decode(&d->features[f], json_array_get(features, f), err);
+	rc = references_decode(d->features, features, d->features_len, err);
+	for (uint32_t f = 0; f < d->features_len; f++)
+		counts_of(json_array_get(json_object_get(json, "flow"), f), d->flow[f], d->features[f].bins + 1);
 	d->clusters_len = ids_of(json, "clusters", d->clusters, SEG_MAX_CLUSTERS);
 	ids_of(json, "shares", d->shares, d->clusters_len);
+	d->segments_len = length_of(segments, SEG_DRIFT_SEGMENT_SUBJECTS);
+	if (!rc)
+		rc = references_decode(d->segments, segments, d->segments_len, err);
+	if (!rc && d->segments_len && d->segments_len != d->clusters_len * d->features_len)
+		rc = seg_error_set(err, SEG_CORRUPT, "the model's drift state has %u features of segments, not %u x %u",
+				   d->segments_len, d->clusters_len, d->features_len);
 	subjects_decode(d, json_object_get(json, "subjects"));
-	if (!rc && d->frozen && d->subjects_len != d->features_len + 1)
-		rc = seg_error_set(err, SEG_CORRUPT, "the model's drift state has %u subjects for %u features",
-				   d->subjects_len, d->features_len);
 	return rc;
 }
 
@@ -301,5 +385,6 @@ enum seg_rc seg_memory_decode(struct seg_memory *m, const void *learning, struct
 	m->told_len = ids_of(json, "told_clusters", m->told_clusters, SEG_MAX_CLUSTERS);
 	ids_of(json, "told", m->told, m->told_len);
 	m->told_ms = integer_of(json, "told_ms");
+	inflow_decode(&m->inflow, json_object_get(json, "inflow"));
 	return drift_decode(&m->drift, json_object_get(json, "drift"), err);
 }

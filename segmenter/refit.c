@@ -213,6 +213,7 @@ struct seg_refit *seg_learner_refit_begin(struct seg_learner *l, int64_t now_ms)
 	r->k_max = l->config.k_max;
 	r->now_ms = now_ms;
 	r->reason = l->demanded && l->model->promotion ? SEG_ATTEMPT_DEMAND : l->due;
+	r->answers = l->demanded;
 	r->limits = l->config.gate;
 	r->pca_wish = l->config.pca;
 	seg_gate_clear(&r->gate);
@@ -462,7 +463,7 @@ static void record(struct seg_learner *l, const struct seg_refit *r, double iner
 	if (r->k_auto && r->k_anew && !r->rc)
 		l->memory->k_customers = l->customers;
 	l->memory->drifted_ms = SEG_NO_TIME;
-	if (r->reason == SEG_ATTEMPT_DEMAND) /* asked for while another ran: it comes next */
+	if (r->answers) /* what is asked for while a fit runs comes next */
 		l->demanded = false;
 	l->basis_changed = false;
 }

@@ -23,6 +23,7 @@ struct seg_refit {
 	bool k_auto, k_anew; /* anew: k is to be, and then: was, chosen by the rule */
 	uint32_t k, k_min, k_max;
 	uint64_t seed;
+	bool answers; /* a refit was asked for before it began */
 	int64_t now_ms;
 	enum seg_attempt_reason reason;
 	struct seg_model *current; /* reference; promotion 0: nothing to compare with */
