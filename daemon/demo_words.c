@@ -121,28 +121,33 @@ void seg_words_value(struct seg_str feature, double value, const char *currency,
 	}
 }
 
-/* Appends "frequency 3.1 → 5", or "frequency 5" where nothing is known of before. False: it would say nothing. */
-static bool add_driver(const struct seg_read_driver *d, double before, bool first, const char *currency, char *ret,
-		       size_t size)
+/* Appends the customer's own value and what the segment left has: "frequency 5 (others in new 3.1)", then "last order
+ * 3 days (others 41)"; "frequency 5" where nothing is known of the others. False: it would say nothing. */
+static bool add_driver(const struct seg_read_driver *d, double others, struct seg_str segment, bool first,
+		       const char *currency, char *ret, size_t size)
 {
-	char name[64], from[64], to[64];
+	char name[64], theirs[64], own[64];
 	if (isnan(d->value))
 		return false;
 	seg_words_feature(d->feature, name, sizeof(name));
-	seg_words_value(d->feature, d->value, currency, to, sizeof(to));
+	seg_words_value(d->feature, d->value, currency, own, sizeof(own));
 	size_t at = strlen(ret);
-	if (isnan(before)) {
-		snprintf(ret + at, size - at, "%s%s %s", first ? "" : ", ", name, to);
+	if (isnan(others)) {
+		snprintf(ret + at, size - at, "%s%s %s", first ? "" : ", ", name, own);
 		return true;
 	}
-	seg_words_value(d->feature, before, currency, from, sizeof(from));
-	if (strcmp(from, to) == 0)
+	seg_words_value(d->feature, others, currency, theirs, sizeof(theirs));
+	if (strcmp(own, theirs) == 0)
 		return false;
-	const char *unit = strchr(to, ' ');
-	char *same = unit ? strstr(from, unit) : NULL;
-	if (same) /* once is enough: 3.1 → 5 days */
+	const char *unit = strchr(own, ' ');
+	char *same = unit ? strstr(theirs, unit) : NULL;
+	if (same) /* once is enough: 3 days (others 41) */
 		*same = 0;
-	snprintf(ret + at, size - at, "%s%s %s → %s", first ? "" : ", ", name, from, to);
+	if (first)
+		snprintf(ret + at, size - at, "%s %s (others in " SEG_STR_FMT " %s)", name, own, SEG_STR_ARG(segment),
+			 theirs);
+	else
+		snprintf(ret + at, size - at, ", %s %s (others %s)", name, own, theirs);
 	return true;
 }
 
@@ -156,12 +161,13 @@ static const char *why(enum seg_reason reason)
 void seg_words_change(const struct seg_read_change *c, seg_typical_fn typical, void *ctx, const char *currency,
 		      char *ret, size_t size)
 {
-	char drivers[160] = "";
+	char drivers[320] = "";
 	unsigned shown = 0;
 	for (uint32_t i = 0; i < c->drivers_len && shown < SHOWN_DRIVERS; i++) {
-		double before =
+		double others =
 			c->from_segment.ptr ? typical(ctx, c->from_segment, c->drivers[i].feature) : (double)NAN;
-		shown += add_driver(&c->drivers[i], before, shown == 0, currency, drivers, sizeof(drivers));
+		shown += add_driver(&c->drivers[i], others, c->from_name, shown == 0, currency, drivers,
+				    sizeof(drivers));
 	}
 	snprintf(ret, size, "customer " SEG_STR_FMT ": ", SEG_STR_ARG(c->customer_id));
 	size_t at = strlen(ret);

@@ -21,7 +21,8 @@ typedef double (*seg_typical_fn)(void *ctx, struct seg_str segment_id, struct se
 /* What comes before the reason of a change. */
 extern const char *const seg_words_why[3];
 
-/* "customer 12838: new → loyal, because frequency 3.1 → 5"; who had no segment before was `unassigned`. */
+/* "customer 12838: new → loyal, because frequency 5 (others in new 3.1)": the customer's own value, and what is typical of
+ * the segment left; who had no segment before was `unassigned`. */
 void seg_words_change(const struct seg_read_change *c, seg_typical_fn typical, void *ctx, const char *currency,
 		      char *ret, size_t size);
 

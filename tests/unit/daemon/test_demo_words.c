@@ -172,15 +172,16 @@ static void test_changes_in_words(void **state)
 {
 	(void)state;
 	struct seg_change c = moved;
-	assert_string_equal(words(c), "customer 12838: new → loyal, because frequency 3.1 → 5, last order 41 → 3 days");
+	assert_string_equal(words(c), "customer 12838: new → loyal, because frequency 5 (others in new 3.1), "
+				      "last order 3 days (others 41)");
 	c.drivers_len = 1;
-	assert_string_equal(words(c), "customer 12838: new → loyal, because frequency 3.1 → 5");
+	assert_string_equal(words(c), "customer 12838: new → loyal, because frequency 5 (others in new 3.1)");
 	c.drivers[0] = c.drivers[1] = moved.drivers[1];
 	c.drivers[0].value = 0.5;
-	assert_string_equal(words(c), "customer 12838: new → loyal, because last order 41 days → today");
+	assert_string_equal(words(c), "customer 12838: new → loyal, because last order today (others in new 41 days)");
 	c.drivers[0] = moved.drivers[0];
 	c.reason = SEG_REASON_TIME;
-	assert_string_equal(words(c), "customer 12838: new → loyal, as time went by: frequency 3.1 → 5");
+	assert_string_equal(words(c), "customer 12838: new → loyal, as time went by: frequency 5 (others in new 3.1)");
 	c.drivers[0].value = 3.11; /* the same in words: no reason */
 	assert_string_equal(words(c), "customer 12838: new → loyal");
 	c = moved;
