@@ -189,7 +189,7 @@ struct seg_config {
 		int64_t k_min, k_max, min_customers, seed;
 		char *pca; /* none, a number of components, or a share of variance; see seg_config_pca() */
 		double hysteresis;
-		int64_t dwell_ms;
+		int64_t dwell_ms, return_dwell_ms;
 		struct {
 			int64_t interval_ms;
 			double min_move;

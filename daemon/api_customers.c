@@ -154,6 +154,8 @@ static json_t *pending_json(struct seg_server *s, const struct seg_model *m, con
 	if (!ev->suppressed)
 		return json_null();
 	int64_t since = q->profile->decision.since_ms, dwell = s->config->segmenter.dwell_ms;
+	if (ev->cluster == q->profile->decision.previous && s->config->segmenter.return_dwell_ms > dwell)
+		dwell = s->config->segmenter.return_dwell_ms;
 	bool dwells = since != SEG_NO_TIME && q->now_ms - since < dwell;
 	return json_pack("{s:o, s:s, s:s, s:o}", "to", seg_api_segment_id(ev->cluster), "name",
 			 seg_model_segment_name(m, ev->cluster), "because", dwells ? "dwell" : "hysteresis",
@@ -164,7 +166,9 @@ static void add_place(struct seg_server *s, const struct seg_model *m, const str
 {
 	double own[SEG_MAX_FEATURES];
 	struct seg_evaluate_rules rules = {
-		.moves = {.hysteresis = s->config->segmenter.hysteresis, .dwell_ms = s->config->segmenter.dwell_ms},
+		.moves = {.hysteresis = s->config->segmenter.hysteresis,
+			  .dwell_ms = s->config->segmenter.dwell_ms,
+			  .return_ms = s->config->segmenter.return_dwell_ms},
 		.min_move = s->config->segmenter.reevaluate.min_move,
 	};
 	struct seg_evaluation *ev = calloc(1, sizeof(*ev));

@@ -112,7 +112,7 @@ static uint64_t told_with(const struct seg_api_place *p, uint32_t feature, doubl
 	values[feature] = seg_basis_fix(&p->m->basis.features[feature], transformed);
 	seg_model_vector(p->m, values, vector);
 	seg_model_assign(p->m, vector, &a);
-	return seg_model_decide(p->m, vector, &a, p->held, SEG_NO_TIME, p->now_ms, &rules, &suppressed);
+	return seg_model_decide(p->m, vector, &a, p->held, 0, SEG_NO_TIME, p->now_ms, &rules, &suppressed);
 }
 
 /* Looks from where the customer is towards one end of the feature's grid: the first place where they would move. */

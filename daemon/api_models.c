@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "segmenter/catalogue.h"
+#include "segmenter/describe.h"
 #include "segmenter/naming.h"
 
 static const char *const state_names[] = {"active", "retired"};
@@ -30,42 +31,11 @@ static json_t *centroid_json(const struct seg_model *m, uint32_t index, const do
 	return list;
 }
 
-enum { DESCRIBED = 3 }; /* features in a description */
-
-/* The features by which the segment differs most from all customers, strongest first. */
-static uint32_t strongest(const struct seg_model *m, const double *zscores, uint32_t ret[DESCRIBED])
-{
-	uint32_t len = 0;
-	for (uint32_t j = 0; j < m->d; j++) {
-		uint32_t at = len < DESCRIBED ? len++ : DESCRIBED;
-		for (; at > 0 && fabs(zscores[ret[at - 1]]) < fabs(zscores[j]); at--) {
-			if (at < DESCRIBED)
-				ret[at] = ret[at - 1];
-		}
-		if (at < DESCRIBED)
-			ret[at] = j;
-	}
-	return len;
-}
-
-/* "recency_days 201 days (all customers 40.2), …": one sentence in the features' own units. */
 static json_t *description_json(const struct seg_model *m, uint32_t index, const double *zscores)
 {
-	double own[SEG_MAX_FEATURES];
-	uint32_t best[DESCRIBED];
-	char text[512] = "Typical: ", here[32], all[32];
-	seg_api_centroid(m, index, own);
-	uint32_t len = strongest(m, zscores + (size_t)index * m->d, best);
-	for (uint32_t i = 0; i < len; i++) {
-		const struct seg_basis_feature *f = &m->basis.features[best[i]];
-		const char *unit = f->catalogue >= 0 ? seg_catalogue_at((size_t)f->catalogue)->unit : "";
-		double mean = seg_basis_invert(f, m->scale[best[i]].mean);
-		size_t at = strlen(text);
-		snprintf(text + at, sizeof(text) - at, "%s%s %s%s%s (all customers %s)", i ? ", " : "", f->config.name,
-			 seg_api_short_number(own[best[i]], here), unit[0] ? " " : "", unit,
-			 seg_api_short_number(mean, all));
-	}
-	return json_sprintf("%s.", text);
+	char text[SEG_DESCRIPTION_MAX];
+	seg_segment_describe(m, index, zscores, text, sizeof(text));
+	return json_string(text);
 }
 
 static json_t *parents_json(const struct seg_segment *s)
@@ -203,6 +173,17 @@ void seg_api_models(struct seg_server *s, const struct seg_api_request *request,
 
 /* ---- drift ---- */
 
+static json_t *drift_json(const struct seg_drift_status *d)
+{
+	const struct seg_drift_value *v = &d->value;
+	const char *state = !v->open ? "quiet" : v->severity == SEG_SEVERITY_CRITICAL ? "critical" : "warning";
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:b, s:s}", "subject", d->subject, "psi",
+			 seg_api_number(v->psi), "kl", seg_api_number(v->kl), "js", seg_api_number(v->js),
+			 "critical_psi", seg_api_number(v->critical), "flow_psi", seg_api_number(v->flow_psi),
+			 "n_reference", (json_int_t)v->n_reference, "n_current", (json_int_t)v->n_current,
+			 "moves_with_time", (int)v->clock, "state", state);
+}
+
 void seg_api_drift(struct seg_server *s, const struct seg_api_request *request, struct seg_api_answer *answer)
 {
 	struct seg_fold_status *f = malloc(sizeof(*f));
@@ -213,8 +194,7 @@ void seg_api_drift(struct seg_server *s, const struct seg_api_request *request, 
 			continue;
 		here = true;
 		for (size_t j = 0; j < f->drift_len; j++)
-			json_array_append_new(list, json_pack("{s:s, s:o}", "subject", f->drift[j].subject, "psi",
-							      seg_api_number(f->drift[j].psi)));
+			json_array_append_new(list, drift_json(&f->drift[j]));
 	}
 	free(f);
 	if (here) {

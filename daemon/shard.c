@@ -46,7 +46,9 @@ static void init_rules(struct seg_shard *shard)
 {
 	const struct seg_config *c = shard->config;
 	shard->rules = (struct seg_evaluate_rules){
-		.moves = {.hysteresis = c->segmenter.hysteresis, .dwell_ms = c->segmenter.dwell_ms},
+		.moves = {.hysteresis = c->segmenter.hysteresis,
+			  .dwell_ms = c->segmenter.dwell_ms,
+			  .return_ms = c->segmenter.return_dwell_ms},
 		.min_move = c->segmenter.reevaluate.min_move,
 	};
 	double rate = shard->options.reread_per_second;

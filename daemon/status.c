@@ -208,8 +208,9 @@ static json_t *drift_json(struct seg_server *s)
 		if (!seg_worker_fold_status(s->workers[i], f))
 			continue;
 		for (size_t j = 0; j < f->drift_len; j++)
-			json_array_append_new(list, json_pack("{s:s, s:f}", "subject", f->drift[j].subject, "psi",
-							      isfinite(f->drift[j].psi) ? f->drift[j].psi : 0.0));
+			json_array_append_new(list,
+					      json_pack("{s:s, s:f}", "subject", f->drift[j].subject, "psi",
+							isfinite(f->drift[j].value.psi) ? f->drift[j].value.psi : 0.0));
 	}
 	free(f);
 	return list;
@@ -275,7 +276,7 @@ static void refresh_fold(struct seg_server *s)
 			continue;
 		for (size_t j = 0; j < f->drift_len; j++)
 			seg_metric_set(seg_meter_labelled(s->meters, SEG_METER_DRIFT, f->drift[j].subject, NULL),
-				       f->drift[j].psi);
+				       f->drift[j].value.psi);
 	}
 	free(f);
 }

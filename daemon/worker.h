@@ -24,8 +24,8 @@ struct seg_lane_status {
 };
 
 struct seg_drift_status {
-	char subject[160];
-	double psi;
+	char subject[320];
+	struct seg_drift_value value; /* its subject is the one above */
 };
 enum { SEG_DRIFT_STATUS_MAX = 160 };
 

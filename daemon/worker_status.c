@@ -135,7 +135,8 @@ static void look_at_fold(struct seg_worker *w, const struct seg_now *now)
 	for (size_t i = 0; i < w->fold_status.drift_len; i++) {
 		snprintf(w->fold_status.drift[i].subject, sizeof(w->fold_status.drift[i].subject), "%s",
 			 drift[i].subject);
-		w->fold_status.drift[i].psi = drift[i].psi;
+		w->fold_status.drift[i].value = drift[i];
+		w->fold_status.drift[i].value.subject = NULL;
 	}
 	pthread_mutex_unlock(&w->lock);
 }

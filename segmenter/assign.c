@@ -74,20 +74,23 @@ double seg_model_distance(const struct seg_model *m, const double *vector, uint3
 	return sqrt(sum);
 }
 
-/* Whether dwell and hysteresis let the customer go to the nearest. */
+/* Whether dwell and hysteresis let the customer go to the nearest. Who has just come from there waits longer. */
 static bool may_move(const struct seg_model *m, const double *vector, const struct seg_assignment *a, uint32_t held,
-		     int64_t since_ms, int64_t now_ms, const struct seg_move_rules *rules)
+		     uint64_t previous, int64_t since_ms, int64_t now_ms, const struct seg_move_rules *rules)
 {
-	int64_t stayed;
+	int64_t stayed, dwell_ms = rules->dwell_ms;
 
-	if (since_ms != SEG_NO_TIME && !__builtin_sub_overflow(now_ms, since_ms, &stayed) && stayed < rules->dwell_ms)
+	if (m->clusters[a->nearest] == previous && rules->return_ms > dwell_ms)
+		dwell_ms = rules->return_ms;
+
+	if (since_ms != SEG_NO_TIME && !__builtin_sub_overflow(now_ms, since_ms, &stayed) && stayed < dwell_ms)
 		return false;
 	return a->distance < (1 - rules->hysteresis) * seg_model_distance(m, vector, held);
 }
 
 uint64_t seg_model_decide(const struct seg_model *m, const double *vector, const struct seg_assignment *a,
-			  uint64_t held, int64_t since_ms, int64_t now_ms, const struct seg_move_rules *rules,
-			  bool *ret_suppressed)
+			  uint64_t held, uint64_t previous, int64_t since_ms, int64_t now_ms,
+			  const struct seg_move_rules *rules, bool *ret_suppressed)
 {
 	int index;
 
@@ -97,7 +100,7 @@ uint64_t seg_model_decide(const struct seg_model *m, const double *vector, const
 	index = held ? seg_model_index(m, held) : -1;
 	if (index < 0 || (uint32_t)index == a->nearest)
 		return m->clusters[a->nearest];
-	if (may_move(m, vector, a, (uint32_t)index, since_ms, now_ms, rules))
+	if (may_move(m, vector, a, (uint32_t)index, previous, since_ms, now_ms, rules))
 		return m->clusters[a->nearest];
 	*ret_suppressed = true;
 	return held;

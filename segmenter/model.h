@@ -111,15 +111,16 @@ void seg_model_assign(const struct seg_model *m, const double *vector, struct se
 double seg_model_distance(const struct seg_model *m, const double *vector, uint32_t cluster_index);
 int seg_model_index(const struct seg_model *m, uint64_t cluster); /* active cluster's index or -1 */
 
-/* Hysteresis and dwell: which cluster the customer is to be told. held 0: none. since SEG_NO_TIME: never moved. A held
+/* Hysteresis and dwell: which cluster the customer is to be told. held 0: none; previous: held before it, 0: none. since SEG_NO_TIME: never moved. A held
  * cluster that is not active any more is left at once. ret_suppressed: the nearest was another and it stayed. k == 0: held. */
 struct seg_move_rules {
 	double hysteresis;
 	int64_t dwell_ms;
+	int64_t return_ms; /* dwell before going back to the segment held before */
 };
 uint64_t seg_model_decide(const struct seg_model *m, const double *vector, const struct seg_assignment *a,
-			  uint64_t held, int64_t since_ms, int64_t now_ms, const struct seg_move_rules *rules,
-			  bool *ret_suppressed);
+			  uint64_t held, uint64_t previous, int64_t since_ms, int64_t now_ms,
+			  const struct seg_move_rules *rules, bool *ret_suppressed);
 
 /* Why `to` is nearer than `from` (from 0: than the mean of all customers): strongest first, at most SEG_DRIVERS;
  * contributions are shares of the difference in squared distance and sum to 1 over all features (if `to` is not nearer:

@@ -82,6 +82,7 @@ static const struct {
 	{"segmenter.pca", "segmenter: {pca: 3}", false},
 	{"segmenter.hysteresis", "segmenter: {hysteresis: 0.5}", false},
 	{"segmenter.dwell", "segmenter: {dwell: 5d}", false},
+	{"segmenter.return_dwell", "segmenter: {return_dwell: 5d}", false},
 	{"segmenter.reevaluate.interval", "segmenter: {reevaluate: {interval: 5d}}", false},
 	{"segmenter.reevaluate.min_move", "segmenter: {reevaluate: {min_move: 0.5}}", false},
 	{"segmenter.refit.interval", "segmenter: {refit: {interval: 5d}}", false},

@@ -52,7 +52,7 @@ static void test_codec_before_the_first_fit(void **state)
 	struct seg_assignment a;
 	double vector[SEG_MAX_FEATURES] = {0};
 	bool suppressed;
-	struct seg_move_rules rules = {0.1, 1000};
+	struct seg_move_rules rules = {0.1, 1000, 0};
 	struct seg_buf out;
 
 	(void)state;
@@ -64,7 +64,7 @@ static void test_codec_before_the_first_fit(void **state)
 	assert_true(got->first_fit_ms == SEG_NO_TIME && got->k == 0 && got->d == 6);
 	seg_model_assign(got, vector, &a);
 	assert_true(isnan(a.distance));
-	assert_true(seg_model_decide(got, vector, &a, 0, SEG_NO_TIME, 0, &rules, &suppressed) == 0);
+	assert_true(seg_model_decide(got, vector, &a, 0, 0, SEG_NO_TIME, 0, &rules, &suppressed) == 0);
 	seg_model_put(got);
 	seg_model_put(m);
 	seg_buf_release(&out);
@@ -285,34 +285,39 @@ static void test_decide_by_hysteresis_and_dwell(void **state)
 		double hysteresis;
 		uint64_t told;
 		bool suppressed;
+		uint64_t previous;
 	} rows[] = {
-		{1, 0, SEG_NO_TIME, 0, 0.1, 3, false}, /* the first assignment */
-		{9, 0, 100, 100, 0.9, 6, false},       /* ... whatever the rules */
-		{1, 3, 0, 5000, 0.1, 3, false},	       /* stays at the nearest */
-		{6, 3, 0, 5000, 0.1, 6, false},	       /* 4 < 0.9 * 6 */
-		{5.2, 3, 0, 5000, 0.1, 3, true},       /* 4.8 > 0.9 * 5.2 */
-		{5.2, 3, 0, 5000, 0, 6, false},	       /* no hysteresis */
-		{9, 3, 0, 999, 0.1, 3, true},	       /* dwell not over */
-		{9, 3, 0, 1000, 0.1, 6, false},	       /* dwell over */
-		{9, 3, SEG_NO_TIME, 0, 0.1, 6, false}, /* never moved */
-		{9, 3, 5000, 0, 0.1, 3, true},	       /* a clock that went back */
-		{1, 1, 0, 1, 0.9, 3, false},	       /* held is retired */
-		{9, 777, 0, 1, 0.9, 6, false},	       /* held is unknown */
-		{5, 6, 0, 5000, 0, 6, true},	       /* equally far: stays */
+		{1, 0, SEG_NO_TIME, 0, 0.1, 3, false, 0}, /* the first assignment */
+		{9, 0, 100, 100, 0.9, 6, false, 0},	  /* ... whatever the rules */
+		{1, 3, 0, 5000, 0.1, 3, false, 0},	  /* stays at the nearest */
+		{6, 3, 0, 5000, 0.1, 6, false, 0},	  /* 4 < 0.9 * 6 */
+		{5.2, 3, 0, 5000, 0.1, 3, true, 0},	  /* 4.8 > 0.9 * 5.2 */
+		{5.2, 3, 0, 5000, 0, 6, false, 0},	  /* no hysteresis */
+		{9, 3, 0, 999, 0.1, 3, true, 0},	  /* dwell not over */
+		{9, 3, 0, 1000, 0.1, 6, false, 0},	  /* dwell over */
+		{9, 3, SEG_NO_TIME, 0, 0.1, 6, false, 0}, /* never moved */
+		{9, 3, 5000, 0, 0.1, 3, true, 0},	  /* a clock that went back */
+		{1, 1, 0, 1, 0.9, 3, false, 0},		  /* held is retired */
+		{9, 777, 0, 1, 0.9, 6, false, 0},	  /* held is unknown */
+		{5, 6, 0, 5000, 0, 6, true, 0},		  /* equally far: stays */
+		{9, 3, 0, 6999, 0.1, 3, true, 6},	  /* going back takes longer */
+		{9, 3, 0, 7000, 0.1, 6, false, 6},	  /* ... and is over */
+		{9, 3, 0, 1000, 0.1, 6, false, 5},	  /* not the one it came from */
+		{9, 777, 0, 1, 0.9, 6, false, 6},	  /* held is gone: back at once */
 	};
 	struct seg_model *m = two_on_a_line();
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct seg_move_rules rules = {rows[i].hysteresis, 1000};
+		struct seg_move_rules rules = {rows[i].hysteresis, 1000, 7000};
 		double vector[SEG_MAX_FEATURES] = {rows[i].x};
 		struct seg_assignment a;
 		bool suppressed = !rows[i].suppressed;
 
 		seg_model_assign(m, vector, &a);
-		assert_int_equal(
-			seg_model_decide(m, vector, &a, rows[i].held, rows[i].since, rows[i].now, &rules, &suppressed),
-			rows[i].told);
+		assert_int_equal(seg_model_decide(m, vector, &a, rows[i].held, rows[i].previous, rows[i].since,
+						  rows[i].now, &rules, &suppressed),
+				 rows[i].told);
 		assert_int_equal(suppressed, rows[i].suppressed);
 	}
 	seg_model_put(m);
