@@ -154,7 +154,7 @@ def predictions(api, changes):
     expect(got[20]["error"]["status"] == 404 and "error" not in got[0], f"nobody: {got[20]}")
     segments = {one["segment_id"]: one for one in api.ok("GET", "/api/v1/segments")["segments"]}
     for segment_id, segment in segments.items():
-        expect(segment["description"].startswith("Typical: ") and "all customers" in segment["description"], f"{segment}")
+        expect(segment["description"].startswith("Customers who typically "), f"{segment}")
         centre = {one["feature"]: one["value"] for one in segment["centroid"]}
         one = api.ok("POST", "/api/v1/predict", {"profiles": [{"features": centre}]})["predictions"][0]
         expect(one["nearest"]["segment_id"] == segment_id and one["nearest"]["distance"] < .02,
