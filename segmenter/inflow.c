@@ -8,14 +8,17 @@
 #include "base/hash.h"
 
 /* Events of a kind that a day must bring as of the last 30, in the sample, to be looked at. */
-#define EXPECTED_LEAST 40.0
+#define EXPECTED_LEAST 30.0
+#define LN2 0.6931471805599453
 #define HISTORY_LEAST 14
+#define DAYS_MISSED 3
 #define BELOW_LEAST 0.5
-#define BELOW_USUAL 0.35
+#define BELOW_USUAL 0.45
 #define ABOVE_MOST 2.0
 #define ABOVE_USUAL 4.0
+#define BURSTY 6.0 /* most over least of the history */
 #define AMOUNT_FACTOR 10.0
-#define ORDERS_LEAST 20.0
+#define BUYERS_LEAST 15.0
 #define LOOKS_TO_RAISE 1
 
 static const char *const web_kinds[SEG_WEB_KINDS] = {"other",	    "page_view", "product_view", "search", "cart_add",
@@ -56,11 +59,17 @@ static const struct seg_decayed *counter_of(const struct seg_profile *p, unsigne
 	return p->email ? &p->email->kinds[subject - SEG_INFLOW_EMAIL] : NULL;
 }
 
-/* Rate of the last day over that of the last 30, NAN where too few; expected: what a day should bring. */
-static void measure_kinds(const struct seg_profile *const *profiles, size_t n, int64_t now_ms, double *ret)
+/*
+ * Events since the last look over what the last 30 days would have brought, NAN where too few. What was counted then has
+ * halved for each day since; the rest are new events, each with the weight of its age.
+ */
+static void measure_kinds(struct seg_inflow *in, const struct seg_profile *const *profiles, size_t n, int64_t days,
+			  int64_t now_ms, double *ret)
 {
+	double left = exp2(-(double)days), weight = (1 - left) / LN2;
+
 	for (unsigned i = 0; i < SEG_INFLOW_AMOUNTS; i++) {
-		double day = 0, month = 0;
+		double day = 0, month = 0, per_day, fresh;
 		for (size_t c = 0; c < n; c++) {
 			const struct seg_decayed *d = counter_of(profiles[c], i);
 			if (!d)
@@ -68,7 +77,10 @@ static void measure_kinds(const struct seg_profile *const *profiles, size_t n, i
 			day += seg_decayed_at(d, 0, now_ms);
 			month += seg_decayed_at(d, SEG_HALF_LIVES - 1, now_ms);
 		}
-		ret[i] = month / 30 >= EXPECTED_LEAST ? day * 30 / month : (double)NAN;
+		per_day = month * LN2 / 30;
+		fresh = day - in->subjects[i].sum * left;
+		in->subjects[i].sum = day;
+		ret[i] = per_day >= EXPECTED_LEAST ? fmax(fresh, 0) / (per_day * weight) : (double)NAN;
 	}
 }
 
@@ -79,36 +91,20 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* What all kinds share; NAN: fewer than two to compare. */
-static double median_of(const double *values)
+/* Geometric mean of what the newest buyers spent: those whose only day with a purchase is one of the last two. It does not
+ * matter who joined or left the sample. NAN: too few. */
+static double measure_amount(const struct seg_profile *const *profiles, size_t n, int64_t now_ms)
 {
-	double sorted[SEG_INFLOW_AMOUNTS];
-	size_t len = 0;
-
-	for (unsigned i = 0; i < SEG_INFLOW_AMOUNTS; i++)
-		if (!isnan(values[i]))
-			sorted[len++] = values[i];
-	qsort(sorted, len, sizeof(*sorted), compare);
-	if (len < 2)
-		return (double)NAN;
-	return len % 2 ? sorted[len / 2] : (sorted[len / 2 - 1] + sorted[len / 2]) / 2;
-}
-
-/* Mean amount of the orders since the last look. Who joined or left the sample brings or takes orders: few, or not counted. */
-static double measure_amount(struct seg_inflow *in, const struct seg_profile *const *profiles, size_t n)
-{
-	double orders = 0, money = 0, more_orders, more_money;
+	double sum = 0, count = 0;
 
 	for (size_t c = 0; c < n; c++) {
 		const struct seg_orders *o = profiles[c]->orders;
-		orders += o ? (double)o->purchases : 0;
-		money += o ? (double)o->purchased_micro / 1e6 : 0;
+		if (!o || o->days_len != 1 || now_ms - o->first_ms >= 2 * SEG_DAY_MS || o->purchased_micro <= 0)
+			continue;
+		sum += log((double)o->purchased_micro / 1e6 / (double)o->purchases);
+		count++;
 	}
-	more_orders = orders - in->orders;
-	more_money = money - in->money;
-	in->orders = orders;
-	in->money = money;
-	return more_orders >= ORDERS_LEAST && more_money > 0 ? more_money / more_orders : (double)NAN;
+	return count >= BUYERS_LEAST ? exp(sum / count) : (double)NAN;
 }
 
 static void bounds_of(const struct seg_inflow_subject *s, double *ret_least, double *ret_most)
@@ -119,6 +115,30 @@ static void bounds_of(const struct seg_inflow_subject *s, double *ret_least, dou
 		*ret_least = fmin(*ret_least, s->history[i]);
 		*ret_most = fmax(*ret_most, s->history[i]);
 	}
+}
+
+/* Campaigns come in bursts, and what has stopped says nothing of the others. */
+static bool is_steady(const struct seg_inflow_subject *s)
+{
+	double least, most;
+
+	bounds_of(s, &least, &most);
+	return !s->open && (s->len < HISTORY_LEAST || most <= BURSTY * least);
+}
+
+/* What all steady kinds share; NAN: fewer than two to compare. */
+static double median_of(const struct seg_inflow *in, const double *values)
+{
+	double sorted[SEG_INFLOW_AMOUNTS];
+	size_t len = 0;
+
+	for (unsigned i = 0; i < SEG_INFLOW_AMOUNTS; i++)
+		if (!isnan(values[i]) && is_steady(&in->subjects[i]))
+			sorted[len++] = values[i];
+	qsort(sorted, len, sizeof(*sorted), compare);
+	if (len < 2)
+		return (double)NAN;
+	return len % 2 ? sorted[len / 2] : (sorted[len / 2 - 1] + sorted[len / 2]) / 2;
 }
 
 static bool is_odd(const struct seg_inflow_subject *s, bool amounts)
@@ -197,18 +217,23 @@ size_t seg_inflow_tick(struct seg_inflow *in, const struct seg_profile *const *p
 {
 	double values[SEG_INFLOW_AMOUNTS], usual;
 	int64_t day = now_ms / SEG_DAY_MS;
+	bool known;
 	enum seg_alert_state state;
 	size_t len = 0;
 
 	*ret_looked = day > in->day;
 	if (!*ret_looked)
 		return 0;
+	/* After the first look, and after looks were missed, sums are of other times. */
+	known = in->day > 0 && day - in->day <= DAYS_MISSED;
+	measure_kinds(in, profiles, n, day - in->day, now_ms, values);
 	in->day = day;
-	measure_kinds(profiles, n, now_ms, values);
-	usual = median_of(values);
+	if (!known)
+		return 0;
+	usual = median_of(in, values);
 	for (unsigned i = 0; i < SEG_INFLOW_AMOUNTS; i++)
 		in->subjects[i].value = usual > 0 ? values[i] / usual : (double)NAN;
-	in->subjects[SEG_INFLOW_AMOUNTS].value = measure_amount(in, profiles, n);
+	in->subjects[SEG_INFLOW_AMOUNTS].value = measure_amount(profiles, n, now_ms);
 	for (unsigned i = 0; i < SEG_INFLOW_SUBJECTS; i++)
 		if (judge(in, i, &state))
 			fill_alert(in, i, state, now_ms, model_version, &ret[len++]);

@@ -2,11 +2,11 @@
  * Is what comes in still what came in before? Told apart from customers changing: a broken tracker or feed stops one kind
  * of event while the others go on, or multiplies what amounts mean.
  *
- * Looked at once a day of stream time, on the sample's profiles. Of each kind: the counter with a half-life of a day over
- * the one of 30 days, as rates: 1 when nothing changes. Divided by the median over all kinds with enough events, so that a
+ * Looked at once a day of stream time, on the sample's profiles. Of each kind: the events since
+ * the last look, from the counters with a half-life of a day, over what those of 30 days expect: 1 when nothing changes. Divided by the median over all steady kinds with enough events, so that a
  * quiet Sunday, Christmas or a sale, which all kinds share, leave it at 1. Raised when it falls below half of the least (or
  * rises above twice the most) of the last 28 days, which hold the kind's own rhythm (weekly campaigns), and is itself far
- * from usual. Of orders, the mean amount of a day against the same days, tenfold. Pure; plain data.
+ * from usual. Of orders, what the newest buyers spent, tenfold. Pure; plain data.
  */
 #ifndef SEG_SEGMENTER_INFLOW_H
 #define SEG_SEGMENTER_INFLOW_H
@@ -27,6 +27,7 @@ enum {
 struct seg_inflow_subject {
 	double history[SEG_INFLOW_DAYS]; /* oldest first */
 	uint32_t len;
+	double sum;   /* of the counters with a half-life of a day, at the last look */
 	double value; /* newest; NAN: too few events */
 	uint32_t hits;
 	bool open;

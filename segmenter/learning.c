@@ -135,11 +135,11 @@ static json_t *inflow_encode(const struct seg_inflow *in)
 		json_t *history = json_array();
 		for (uint32_t d = 0; d < s->len; d++)
 			json_array_append_new(history, number(s->history[d]));
-		json_array_append_new(list, json_pack("{s:o,s:i,s:b,s:s}", "history", history, "hits", (int)s->hits,
-						      "open", (int)s->open, "alert_id", s->alert_id));
+		json_array_append_new(list, json_pack("{s:f,s:o,s:i,s:b,s:s}", "sum", isfinite(s->sum) ? s->sum : 0.0,
+						      "history", history, "hits", (int)s->hits, "open", (int)s->open,
+						      "alert_id", s->alert_id));
 	}
-	return json_pack("{s:I,s:o,s:f,s:f}", "day", (json_int_t)in->day, "subjects", list, "orders", in->orders,
-			 "money", in->money);
+	return json_pack("{s:I,s:o}", "day", (json_int_t)in->day, "subjects", list);
 }
 
 void *seg_memory_encode(const struct seg_memory *m, struct seg_error *err)
@@ -316,14 +316,14 @@ static void inflow_decode(struct seg_inflow *in, const json_t *json)
 	if (!json)
 		return;
 	in->day = integer_of(json, "day");
-	in->orders = json_number_value(json_object_get(json, "orders"));
-	in->money = json_number_value(json_object_get(json, "money"));
+
 	for (unsigned i = 0; i < length_of(list, SEG_INFLOW_SUBJECTS); i++) {
 		const json_t *o = json_array_get(list, i), *history = json_object_get(o, "history");
 		struct seg_inflow_subject *s = &in->subjects[i];
 		s->len = length_of(history, SEG_INFLOW_DAYS);
 		for (uint32_t d = 0; d < s->len; d++)
 			s->history[d] = json_number_value(json_array_get(history, d));
+		s->sum = json_number_value(json_object_get(o, "sum"));
 		s->hits = (uint32_t)integer_of(o, "hits");
 		s->open = flag_of(o, "open");
 		text_of(o, "alert_id", s->alert_id, sizeof(s->alert_id));

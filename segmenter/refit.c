@@ -532,6 +532,9 @@ enum seg_rc seg_learner_refit_end(struct seg_learner *l, struct seg_refit *r, st
 		seg_adopt(l, m);
 	else if (m)
 		seg_hold(l, m);
+	/* Drift asked, and nothing better was found: what is now is what the model is for. */
+	if (r->reason == SEG_ATTEMPT_DRIFT && !r->rc && fate == LEFT && r->gate.refused == SEG_GATE_GAIN)
+		seg_drift_forget(&l->memory->drift);
 	record(l, r, inertia, m && fate == PROMOTED, m && fate == HELD);
 	seg_refit_free(r);
 	return rc;

@@ -267,6 +267,30 @@ void world_take_model(struct world *w, struct seg_model *m)
 		world_evaluate_all(w);
 }
 
+void world_replace(struct world *w, size_t customer, const char *id)
+{
+	struct world_customer *c = &w->customers[customer];
+	struct seg_contribution *old = &c->profile->contribution;
+	struct seg_str name = {id, (uint32_t)strlen(id)};
+
+	if (old->basis)
+		check(!seg_sums_change(w->parts[c->partition].sums, &w->model->basis, old, -1, NULL),
+		      "seg_sums_change");
+	if (c->sampled) {
+		struct world_record r = {.kind = WORLD_SAMPLE};
+		r.customer = (struct seg_str){strndup(c->profile->id.ptr, c->profile->id.len), c->profile->id.len};
+		check(r.customer.ptr, "strndup");
+		append(w, r);
+	}
+	w->parts[c->partition].customers--;
+	seg_profile_free(c->profile);
+	*c = (struct world_customer){.sample_dirty = true};
+	c->profile = seg_profile_new(name, seg_hash_customer(name));
+	check(c->profile, "seg_profile_new");
+	c->partition = seg_partition_for_key(name.ptr, name.len, w->partitions);
+	w->parts[c->partition].customers++;
+}
+
 struct world_step world_step(struct world *w, struct seg_learner *l)
 {
 	struct world_step step = {0};
@@ -279,6 +303,8 @@ struct world_step world_step(struct world *w, struct seg_learner *l)
 		w->fed = world_feed(w, l, w->fed);
 		check(!seg_learner_tick(l, w->now_ms, w->partitions, &news, NULL), "seg_learner_tick");
 		step.alerts += news.alerts_len;
+		for (uint32_t i = 0; i < news.alerts_len; i++)
+			step.raised = step.raised || news.alerts[i].state != SEG_ALERT_CLEARED;
 		step.promotions += news.promoted;
 		world_take_model(w, news.model);
 		/* The first model asks for the sample. */

@@ -55,6 +55,8 @@ void world_release(struct world *w);
 
 /* A new customer; index. */
 size_t world_customer(struct world *w, const char *id);
+/* Somebody else takes the place of one who left: out of the sums and the sample. */
+void world_replace(struct world *w, size_t customer, const char *id);
 void world_purchase(struct world *w, size_t customer, int64_t time_ms, int64_t amount_micro);
 
 /* Evaluates one customer, or all, at w->now_ms under the current model. */
@@ -73,6 +75,7 @@ void world_take_model(struct world *w, struct seg_model *m);
 /* publish, feed, tick, and a refit with its tick, sweep, publish and tick when one is due. Returns what was told last. */
 struct world_step {
 	uint32_t promotions, attempts, alerts;
+	bool raised; /* an alert was raised or escalated */
 };
 struct world_step world_step(struct world *w, struct seg_learner *l);
 
