@@ -327,7 +327,8 @@ bool seg_decision_equal(const struct seg_decision *a, const struct seg_decision 
 		return true;
 	return a->birth_source == b->birth_source && a->birth_offset == b->birth_offset &&
 	       a->change_number == b->change_number && a->cluster == b->cluster && a->since_ms == b->since_ms &&
-	       a->previous == b->previous && a->advantage == b->advantage && a->flapped == b->flapped && seg_held_rules_equal(&a->rules, &b->rules);
+	       a->previous == b->previous && a->advantage == b->advantage && a->flapped == b->flapped &&
+	       seg_held_rules_equal(&a->rules, &b->rules);
 }
 
 bool seg_held_rules_equal(const struct seg_held_rules *a, const struct seg_held_rules *b)

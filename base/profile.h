@@ -117,12 +117,12 @@ struct seg_decision {
 	bool has_stay_out;
 	enum seg_source birth_source; /* first accepted event since the profile was made */
 	int64_t birth_offset;
-	uint64_t change_number;	       /* this customer's changes so far */
-	uint64_t cluster;	       /* held segment, 0: none */
-	int64_t since_ms;	       /* stream time of the last move; SEG_NO_TIME */
-	uint64_t previous;	       /* segment held before this one, 0: none */
-	uint8_t advantage; /* of the last move: 1 + hundredths of 1 - d_new / d_held, at most 101; 0: unknown */
-	bool flapped; /* the last move went back to `previous` within days (daemon/flaps.h) */
+	uint64_t change_number; /* this customer's changes so far */
+	uint64_t cluster;	/* held segment, 0: none */
+	int64_t since_ms;	/* stream time of the last move; SEG_NO_TIME */
+	uint64_t previous;	/* segment held before this one, 0: none */
+	uint8_t advantage;	/* of the last move: 1 + hundredths of 1 - d_new / d_held, at most 101; 0: unknown */
+	bool flapped;		/* the last move went back to `previous` within days (daemon/flaps.h) */
 	struct seg_held_rules rules;
 	int64_t stay_out[SEG_SOURCES]; /* erasure: the partition's positions - 1; what lies at or below stays out */
 };

@@ -25,8 +25,8 @@ void seg_evaluate(const struct seg_model *model, const struct seg_profile *p, in
 	seg_model_assign(model, ret->vector, &a);
 	ret->cluster = model->clusters[a.nearest];
 	ret->margin = a.margin;
-	ret->to = seg_model_decide(model, ret->vector, &a, held, p->decision.previous, p->decision.since_ms, now_ms, &rules->moves,
-				   &ret->suppressed);
+	ret->to = seg_model_decide(model, ret->vector, &a, held, p->decision.previous, p->decision.since_ms, now_ms,
+				   &rules->moves, &ret->suppressed);
 	int from_index = held ? seg_model_index(model, held) : -1;
 	if (from_index >= 0)
 		ret->distance_from = seg_model_distance(model, ret->vector, (uint32_t)from_index);
