@@ -131,6 +131,27 @@ static void print_numbers(const char *title, const json_t *o)
 	}
 }
 
+/* The gate's figures beside their limits, and how good fits with other numbers of segments are. */
+static void print_fit(const json_t *fit)
+{
+	static const struct column curve[] = {
+		{"k", "K", true, false},
+		{"silhouette", "SILHOUETTE", true, false},
+		{"davies_bouldin", "DAVIES-BOULDIN", true, false},
+		{"calinski_harabasz", "CALINSKI-HARABASZ", true, false},
+		{"inertia", "INERTIA", true, false},
+		{"stability", "STABILITY", true, false},
+		{NULL, NULL, false, false},
+	};
+	print_numbers("How the fit went", fit);
+	print_numbers("The gate", json_object_get(fit, "gate"));
+	print_numbers("Its limits", json_object_get(fit, "limits"));
+	if (json_array_size(json_object_get(fit, "curve")) > 0) {
+		printf("\n");
+		print_table(json_object_get(fit, "curve"), curve);
+	}
+}
+
 static void print_version(const json_t *answer)
 {
 	static const struct column segments[] = {
@@ -149,7 +170,7 @@ static void print_version(const json_t *answer)
 		{NULL, NULL, false, false},
 	};
 	print_numbers("Version", answer);
-	print_numbers("How the fit went", json_object_get(answer, "fit"));
+	print_fit(json_object_get(answer, "fit"));
 	printf("\n");
 	print_table(json_object_get(answer, "segments"), segments);
 	printf("\n");

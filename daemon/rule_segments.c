@@ -19,7 +19,7 @@ enum seg_rc seg_rules_from(const struct seg_config_rules *rules, struct seg_rule
 
 enum seg_rc seg_rules_check(const struct seg_config_rules *rules, bool *ret_name, struct seg_error *err)
 {
-	struct seg_rule_set *set;
+	struct seg_rule_set *set = NULL;
 	struct seg_rule *rule;
 	enum seg_rc rc = seg_rule_compile(rules->items[rules->len - 1].when, &rule, err);
 
