@@ -7,7 +7,7 @@
 At every checkpoint: inertia of all customers under the nearest *current* centroid over that of scikit-learn's full-batch
 k-means (n_init 10, random_state 0) on the same values, at most 1.05, from 60 days after the first fit on 1.02.
 At the end, and at every checkpoint from 240 days on: of those silent for 180 days, at least 90 % hold a segment whose
-median recency is 60 days or more and were moved there by time alone. Ends with 77 when the data are not there.
+median recency is 60 days or more, and either time alone has moved them or they have been there since their last order. Ends with 77 when the data are not there.
 """
 import argparse
 import bisect
@@ -41,7 +41,7 @@ class Moment(measure.Moment):
         self.recency = [(self.time_ms - ms) / DAY_MS for ms in last]
 
     def left_by_time(self, changes):
-        """(silent customers, share of them whom time alone has moved out of the fresh segments)"""
+        """(silent customers, share of them who are in no fresh segment, by time alone or because they were in none)"""
         by_segment = collections.defaultdict(list)
         for segment, recency in zip(self.segments, self.recency):
             by_segment[segment].append(recency)
@@ -55,7 +55,7 @@ class Moment(measure.Moment):
             moves = [c for c in changes[who] if since < c["event_time"] <= self.time_ms]
             if any(c["cause"] or c["reason"] not in ("time", "model", "first") for c in moves):
                 raise Failed(f"{who}: moved by an event in silence")
-            left += segment not in fresh and any(c["reason"] == "time" for c in moves)
+            left += segment not in fresh and (not moves or any(c["reason"] == "time" for c in moves))
         return silent, left / silent if silent else 1
 
 
