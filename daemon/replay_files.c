@@ -64,7 +64,7 @@ static enum seg_rc check_empty(const char *path, struct seg_error *err)
 enum seg_rc seg_replay_files_open(const char *folder, struct seg_replay_files **ret, struct seg_error *err)
 {
 	struct seg_replay_files *f = calloc(1, sizeof(*f));
-	char path[PATH_BYTES];
+	char path[PATH_BYTES] = "";
 	if (f)
 		f->folder = strdup(folder);
 	enum seg_rc rc = f && f->folder ? SEG_OK : seg_error_set(err, SEG_NO_MEMORY, "out of memory");

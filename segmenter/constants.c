@@ -59,10 +59,16 @@ static double value_of(const struct seg_buyer *b, enum seg_score score)
 static unsigned bin_of(enum seg_score score, double value)
 {
 	static const char *const names[SEG_SCORES] = {"recency_days", "frequency", "monetary"};
-	const struct seg_feature_def *def = seg_catalogue_at((size_t)seg_catalogue_find(names[score]));
-	double lo = seg_transform_apply(def->transform, def->lo), hi = seg_transform_apply(def->transform, def->hi);
-	double at = (seg_transform_apply(def->transform, value) - lo) / (hi - lo) * SEG_GRID_BINS;
+	int found = (unsigned)score < SEG_SCORES ? seg_catalogue_find(names[score]) : -1;
+	const struct seg_feature_def *def;
+	double lo, hi, at;
 
+	if (found < 0)
+		return 0;
+	def = seg_catalogue_at((size_t)found);
+	lo = seg_transform_apply(def->transform, def->lo);
+	hi = seg_transform_apply(def->transform, def->hi);
+	at = (seg_transform_apply(def->transform, value) - lo) / (hi - lo) * SEG_GRID_BINS;
 	if (!(at > 0))
 		return 0;
 	return at < SEG_GRID_BINS ? (unsigned)at : SEG_GRID_BINS - 1;

@@ -129,7 +129,7 @@ static bool is_steady(const struct seg_inflow_subject *s)
 /* What all steady kinds share; NAN: fewer than two to compare. */
 static double median_of(const struct seg_inflow *in, const double *values)
 {
-	double sorted[SEG_INFLOW_AMOUNTS];
+	double sorted[SEG_INFLOW_AMOUNTS] = {0};
 	size_t len = 0;
 
 	for (unsigned i = 0; i < SEG_INFLOW_AMOUNTS; i++)

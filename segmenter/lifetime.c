@@ -254,7 +254,7 @@ static void fit_counts(struct groups *g, const struct seg_lifetime *before, stru
 {
 	static const double lower[] = {LOG_LEAST, LOG_LEAST, LOG_LEAST, LOG_LEAST};
 	double starts[3][PARAMETERS_MAX] = {{0, 1, 0, 0.5}, {-1.4, 1.5, -0.3, 0.9}, {0.5, 3, -1, 1}},
-	       at[PARAMETERS_MAX];
+	       at[PARAMETERS_MAX] = {0};
 	size_t starts_len = 3;
 
 	if (before && before->counts) {
@@ -275,7 +275,7 @@ static void fit_counts(struct groups *g, const struct seg_lifetime *before, stru
 static void fit_spend(struct groups *g, const struct seg_lifetime *before, struct seg_lifetime *ret)
 {
 	static const double lower[] = {LOG_LEAST, LOG_Q_LEAST, LOG_LEAST};
-	double starts[2][PARAMETERS_MAX] = {{1.5, 1.2, 2.5}, {0.5, 0.7, 4}}, at[PARAMETERS_MAX];
+	double starts[2][PARAMETERS_MAX] = {{1.5, 1.2, 2.5}, {0.5, 0.7, 4}}, at[PARAMETERS_MAX] = {0};
 	size_t starts_len = 2;
 
 	if (before && before->spend) {

@@ -180,15 +180,15 @@ static enum seg_rc pull_back(struct near *w, double *pulled, struct seg_error *e
 	int32_t *column = malloc((s->k + 1) * sizeof(*column));
 	enum seg_rc rc = SEG_OK;
 
-	if (!at.labels || !column)
+	if (!at.labels || !column) {
 		rc = seg_error_set(err, SEG_NO_MEMORY, "refit: out of memory");
-	take(&from, w->chosen.centroids, w->chosen.moved, w->chosen.cost, cells);
-	if (!rc) {
-		seg_kmeans_assign(s->x, s->n, s->d, from.centroids, s->k, at.labels, NULL, NULL);
-		rc = match_labels(s->labels, at.labels, s->n, s->k, column, &from.moved, err);
+		goto out;
 	}
+	take(&from, w->chosen.centroids, w->chosen.moved, w->chosen.cost, cells);
+	seg_kmeans_assign(s->x, s->n, s->d, from.centroids, s->k, at.labels, NULL, NULL);
+	rc = match_labels(s->labels, at.labels, s->n, s->k, column, &from.moved, err);
 	for (int step = 1; !rc && step <= PULLS; step++) {
-		double moved, cost, share = PULL * step;
+		double moved = 1, cost, share = PULL * step;
 
 		for (size_t i = 0; i < cells; i++) {
 			int32_t old = column[i / s->d];
@@ -201,6 +201,7 @@ static enum seg_rc pull_back(struct near *w, double *pulled, struct seg_error *e
 		if (!rc && cost < w->chosen.cost)
 			take(&w->chosen, pulled, moved, cost, cells);
 	}
+out:
 	free(at.labels);
 	free(column);
 	return rc;

@@ -119,12 +119,14 @@ enum seg_rc seg_pca_fit(const double *x, size_t rows, uint32_t d, const struct s
 	struct seg_pca *pca = NULL;
 	enum seg_rc rc = SEG_OK;
 
-	if (!matrix || !values || !mean)
+	if (!matrix || !values || !mean) {
 		rc = seg_error_set(err, SEG_NO_MEMORY, "PCA: out of memory (%u features)", d);
-	else if (rows == 0 || d == 0)
-		rc = seg_error_set(err, SEG_INVALID, "PCA: no rows");
-	if (rc)
 		goto out;
+	}
+	if (rows == 0 || d == 0) {
+		rc = seg_error_set(err, SEG_INVALID, "PCA: no rows");
+		goto out;
+	}
 	covariance(x, rows, d, mean, matrix);
 	for (uint32_t f = 0; f < d; f++)
 		total += matrix[(size_t)f * d + f];

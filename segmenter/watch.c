@@ -59,7 +59,7 @@ static bool watch_inflow(struct seg_learner *l, int64_t now_ms, struct seg_learn
 	*ret_looked = now_ms / SEG_DAY_MS > in->day;
 	if (!*ret_looked)
 		return true;
-	profiles = malloc((l->sample_len + 1) * sizeof(*profiles));
+	profiles = malloc((l->sample_len + 1) * sizeof(const struct seg_profile *));
 	if (!profiles)
 		return false;
 	for (size_t i = 0; i < l->sample_len; i++)

@@ -6,7 +6,6 @@ from measure import DAY_MS, SETTLED_DAYS, YOUNG_DAYS, Changes, checkpoints, refi
 from replay_run import replay
 
 CHECKPOINT_DAYS = 30
-DWELL = "7d"  # flapping is measured with it; the default is 1d
 
 
 def run(work, shop, k, **segmenter):

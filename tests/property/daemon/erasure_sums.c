@@ -160,6 +160,7 @@ static void send(struct run *r, int customer, struct seg_event *e, const char *e
 	e->time_ms = r->now_ms;
 	r->there[customer] = true;
 	must(seg_shard_event(r->shards[p], e, r->next[p][e->source]++, r->now_ms, NULL, &err));
+	e->customer_id = (struct seg_str){NULL, 0};
 }
 
 /* What a customer does in a step is their own: it does not depend on who else is there. */

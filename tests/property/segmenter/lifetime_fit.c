@@ -15,14 +15,18 @@ int main(void)
 	while (scanf("%lf %lf %lf %lf", &b.x, &b.t_x, &b.t, &b.spend) == 4) {
 		if (n == cap) {
 			cap = cap ? 2 * cap : 1024;
-			rows = realloc(rows, cap * sizeof(*rows));
-			if (!rows)
+			struct seg_buyer *grown = realloc(rows, cap * sizeof(*rows));
+			if (!grown) {
+				free(rows);
 				return 2;
+			}
+			rows = grown;
 		}
 		rows[n++] = b;
 	}
 	if (seg_lifetime_fit(rows, n, NULL, NULL, &fit, &err)) {
 		fprintf(stderr, "%s\n", err.text);
+		free(rows);
 		return 1;
 	}
 	printf("{\"n\": %zu, \"counts\": %d, \"spend\": %d, \"r\": %.10g, \"alpha\": %.10g, \"a\": %.10g, \"b\": "

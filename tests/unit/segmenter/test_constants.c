@@ -111,7 +111,7 @@ static void test_expectations_at_their_edges(void **state)
 
 	(void)state;
 	assert_true(seg_expected_purchases(&l, 0, 0, 0, 0) == 0);
-	for (double weeks = 1; weeks < 5000; weeks *= 2) {
+	for (int weeks = 1; weeks < 5000; weeks *= 2) {
 		double now = seg_expected_purchases(&l, 3, 20, 22, weeks);
 		assert_true(isfinite(now) && now > before);
 		before = now;

@@ -52,6 +52,7 @@ static enum seg_truth evaluate(const struct seg_profile *p, const char *text)
 	return t;
 }
 
+/* One table. NOLINTNEXTLINE(readability-function-size) */
 static void test_what_holds(void **state)
 {
 	static const struct {
@@ -130,6 +131,7 @@ static void test_texts_are_compared_byte_by_byte(void **state)
 	seg_profile_free(p);
 }
 
+/* One table. NOLINTNEXTLINE(readability-function-size) */
 static void test_what_is_refused_and_how(void **state)
 {
 	static const struct {
@@ -450,12 +452,14 @@ static void write_tree(const struct tree *t, int least, bool all, FILE *f)
 
 static struct naive num(double n)
 {
-	return isfinite(n) ? (struct naive){.type = 'n', .n = n} : (struct naive){0};
+	struct naive unknown = {0}, known = {.type = 'n', .n = n};
+	return isfinite(n) ? known : unknown;
 }
 
 static struct naive boo(int b)
 {
-	return b < 0 ? (struct naive){0} : (struct naive){.type = 'b', .n = b};
+	struct naive unknown = {0}, known = {.type = 'b', .n = b};
+	return b < 0 ? unknown : known;
 }
 
 static int truth_of(struct naive v)
