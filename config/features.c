@@ -83,6 +83,8 @@ static enum seg_rc take_name(const struct seg_check *c, const struct seg_option 
 			return seg_check_refuse(c, n, o->name, "%s has a blank or control character in it", shown);
 	if (attribute && name[5] == '\0')
 		return seg_check_refuse(c, n, o->name, "`attr:` must be followed by the attribute's name");
+	if (attribute && strchr(name, '=') && (name[5] == '=' || strchr(name, '=')[1] == '\0'))
+		return seg_check_refuse(c, n, o->name, "%s is no one-hot feature: those are `attr:NAME=VALUE`", shown);
 	for (size_t i = 0; i < all->len; i++)
 		if (all->items[i].name && strcmp(all->items[i].name, name) == 0)
 			return seg_check_refuse(c, n, o->name, "the feature %s is in the list twice", shown);

@@ -358,7 +358,8 @@ const struct seg_option seg_options[] =
 	 .def = "rfm",
 	 .help = "What customers are compared by: a preset (rfm, behaviour, email, full) or a list of {name: "
 		 "recency_days, transform: log1p, scaler: z, weight: 1, impute: mean}; attr:NAME is a numeric profile "
-		 "attribute. See `segmentd features`."},
+		 "attribute, attr:NAME=VALUE 1 for who has that value of it and 0 for who has another. See `segmentd "
+		 "features`."},
 	{.name = "rules",
 	 .type = SEG_OPTION_RULES,
 	 .offset = AT(rules),

@@ -79,7 +79,7 @@ static json_t *features_json(const struct seg_about *about, const struct seg_pro
 	for (uint32_t i = 0; i < about->features_len; i++) {
 		const char *name = about->features[i].name;
 		if (strncmp(name, "attr:", 5) == 0)
-			json_object_set_new(o, name, number(seg_attribute_value(p, seg_str_from(name + 5))));
+			json_object_set_new(o, name, number(seg_attribute_feature(p, name + 5)));
 	}
 	return o;
 }

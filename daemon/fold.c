@@ -55,7 +55,9 @@ static enum seg_rc feature_configs(const struct seg_config *config, struct seg_l
 		memcpy(to->name, from->name, len + 1);
 		int at = seg_catalogue_find(from->name);
 		if (from->transform == SEG_CONFIG_TRANSFORM_AUTO)
-			to->transform = at >= 0 ? seg_catalogue_at((size_t)at)->transform : SEG_LOG1P;
+			to->transform = at >= 0				       ? seg_catalogue_at((size_t)at)->transform
+					: seg_attribute_is_one_hot(from->name) ? SEG_LINEAR
+									       : SEG_LOG1P;
 		else
 			to->transform = (enum seg_transform)from->transform;
 		to->scaler = (enum seg_scaler_kind)from->scaler;

@@ -174,6 +174,21 @@ static void set_grid(struct seg_basis_feature *f, double lo, double hi)
 	f->grid_hi = rint(hi / f->quantum) * f->quantum;
 }
 
+/* Its grid is of 0 and 1, whatever the data are: they never make another basis. */
+static enum seg_rc init_one_hot(struct seg_basis_feature *f, struct seg_error *err)
+{
+	const char *spec = f->config.name + ATTRIBUTE_PREFIX_LEN, *equals = strchr(spec, '=');
+
+	if (equals == spec || equals[1] == 0)
+		return seg_error_set(err, SEG_INVALID, "feature %s: one-hot is attr:NAME=VALUE", f->config.name);
+	if (f->config.transform == SEG_QUANTILE)
+		return seg_error_set(err, SEG_INVALID, "feature %s has two values: quantile is no transform for it",
+				     f->config.name);
+	f->catalogue = -1;
+	set_grid(f, 0, 1);
+	return SEG_OK;
+}
+
 static enum seg_rc init_feature(struct seg_basis_feature *f, const struct seg_feature_config *config, double attr_max,
 				struct seg_error *err)
 {
@@ -193,6 +208,8 @@ static enum seg_rc init_feature(struct seg_basis_feature *f, const struct seg_fe
 	if (strncmp(config->name, ATTRIBUTE_PREFIX, ATTRIBUTE_PREFIX_LEN) == 0) {
 		if (config->name[ATTRIBUTE_PREFIX_LEN] == 0)
 			return seg_error_set(err, SEG_INVALID, "feature attr: lacks the attribute's name");
+		if (seg_attribute_is_one_hot(config->name + ATTRIBUTE_PREFIX_LEN))
+			return init_one_hot(f, err);
 		if (!isfinite(attr_max) || !(attr_max > 0))
 			attr_max = 1;
 		if (attr_max > SEG_ATTRIBUTE_MOST)
@@ -273,7 +290,7 @@ double seg_basis_feature_value(const struct seg_basis_feature *f, const struct s
 {
 	if (f->catalogue >= 0)
 		return seg_catalogue_value((size_t)f->catalogue, p, now_ms, constants);
-	return seg_attribute_value(p, seg_str_from(f->config.name + ATTRIBUTE_PREFIX_LEN));
+	return seg_attribute_feature(p, f->config.name + ATTRIBUTE_PREFIX_LEN);
 }
 
 void seg_basis_values(const struct seg_basis *basis, const struct seg_profile *p, int64_t now_ms,

@@ -1,6 +1,8 @@
 #include "segmenter/catalogue.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "segmenter/catalogue_table.h"
 
@@ -115,12 +117,58 @@ static double numeric(const struct seg_value *v)
 	return (double)NAN;
 }
 
+static const struct seg_value *attribute_of(const struct seg_profile *p, struct seg_str name)
+{
+	for (uint32_t i = 0; p->attributes && i < p->attributes->len; i++)
+		if (seg_str_eq(p->attributes->items[i].name, name))
+			return &p->attributes->items[i].value;
+	return NULL;
+}
+
 double seg_attribute_value(const struct seg_profile *p, struct seg_str name)
 {
-	if (!p->attributes)
-		return (double)NAN;
-	for (uint32_t i = 0; i < p->attributes->len; i++)
-		if (seg_str_eq(p->attributes->items[i].name, name))
-			return numeric(&p->attributes->items[i].value);
+	const struct seg_value *v = attribute_of(p, name);
+
+	return v ? numeric(v) : (double)NAN;
+}
+
+bool seg_attribute_is_one_hot(const char *spec)
+{
+	return strchr(spec, '=') != NULL;
+}
+
+static bool is_number(const char *text, double x)
+{
+	char *end;
+	double wanted = strtod(text, &end);
+
+	return end != text && *end == 0 && wanted == x;
+}
+
+static double one_hot(const struct seg_value *v, const char *wanted)
+{
+	switch (v->type) {
+	case SEG_VALUE_BOOL:
+		return strcmp(wanted, v->b ? "true" : "false") == 0;
+	case SEG_VALUE_LONG:
+		return is_number(wanted, (double)v->i);
+	case SEG_VALUE_DOUBLE:
+		return is_number(wanted, v->d);
+	case SEG_VALUE_STRING:
+		return seg_str_eq(v->s, seg_str_from(wanted));
+	case SEG_VALUE_NULL:
+		break;
+	}
 	return (double)NAN;
+}
+
+double seg_attribute_feature(const struct seg_profile *p, const char *spec)
+{
+	const char *equals = strchr(spec, '=');
+	const struct seg_value *v;
+
+	if (!equals)
+		return seg_attribute_value(p, seg_str_from(spec));
+	v = attribute_of(p, (struct seg_str){spec, (uint32_t)(equals - spec)});
+	return v ? one_hot(v, equals + 1) : (double)NAN;
 }

@@ -39,6 +39,12 @@ double seg_catalogue_fitted(size_t i, const struct seg_buyer *b, const struct se
 /* A numeric profile attribute (long, double, bool as 0/1); NAN: missing or not numeric. */
 double seg_attribute_value(const struct seg_profile *p, struct seg_str name);
 
+/* What stands behind `attr:` in a feature's name: NAME, or one-hot NAME=VALUE (the first = ends the name): 1 if the
+ * attribute's value is VALUE (a text byte for byte, a boolean as true or false, a number by value), 0 if it is another, NAN
+ * if the customer has none. */
+bool seg_attribute_is_one_hot(const char *spec);
+double seg_attribute_feature(const struct seg_profile *p, const char *spec);
+
 /* Features of a preset ("rfm", "behaviour", "email", "full"). Returns how many, 0: no such preset. */
 size_t seg_preset(const char *name, struct seg_feature_config *ret, size_t max);
 

@@ -78,11 +78,12 @@ void seg_catalogue_print(FILE *out, bool markdown)
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
 		print_group(out, markdown, groups[i].group, groups[i].title);
 	fputs(markdown ? "## Profile attributes\n\n`attr:NAME` is the profile attribute NAME if it is a number or a "
-			 "boolean "
-			 "(0 or 1), otherwise missing.\n\n## Presets\n\n"
+			 "boolean (0 or 1), otherwise missing. `attr:NAME=VALUE` is 1 if it is VALUE (text, number, "
+			 "true or "
+			 "false), 0 if it is another, missing without one.\n\n## Presets\n\n"
 		       : "Profile attributes\n  attr:NAME is the profile attribute NAME if it is a number or a boolean "
-			 "(0 or "
-			 "1), otherwise missing.\n\nPresets\n",
+			 "(0 or 1), otherwise missing.\n  attr:NAME=VALUE is 1 if it is VALUE (text, number, true or "
+			 "false), 0 if it is another, missing without one.\n\nPresets\n",
 	      out);
 	for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]); i++)
 		print_preset(out, markdown, presets[i]);

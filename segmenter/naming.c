@@ -134,7 +134,10 @@ static void word_of(const struct seg_basis *basis, uint32_t f, int sign, char *r
 	} else {
 		const char *name =
 			strncmp(feature->config.name, "attr:", 5) ? feature->config.name : feature->config.name + 5;
-		snprintf(ret, len, "%s %s", sign > 0 ? "high" : "low", name);
+		if (seg_attribute_is_one_hot(name))
+			snprintf(ret, len, "%s%s", sign > 0 ? "" : "not ", name);
+		else
+			snprintf(ret, len, "%s %s", sign > 0 ? "high" : "low", name);
 	}
 }
 

@@ -307,7 +307,22 @@ def features(c, now_ms, names=None):
     for name, (_, value) in c.attributes.items():
         if isinstance(value, (bool, int, float)):
             values[f"attr:{name}"] = float(value)
+    for wanted in names or ():
+        if wanted.startswith("attr:") and "=" in wanted:
+            values[wanted] = one_hot(c, *wanted[5:].split("=", 1))
     return values
+
+
+def one_hot(c, name, wanted):
+    value = c.attributes.get(name, (None, None))[1]
+    if value is None:
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            return float(float(wanted) == value)
+        except ValueError:
+            return 0.
+    return float(("true" if value else "false") == wanted) if isinstance(value, bool) else float(value == wanted)
 
 
 class Recount:

@@ -245,6 +245,7 @@ static void test_what_is_not_built_yet_is_refused(void **state)
 	static const struct refusal cases[] = {
 		{"app: a\nregistry:\n  url: http://127.0.0.1:8081\n",
 		 "t.yaml:3:8: registry.url: a schema registry is not built yet; leave it empty"},
+		{"features: [\"attr:plan=\"]\n", "t.yaml:1:12: features: `attr:plan=` is no one-hot feature"},
 		{"segmenter: {pca: 1.5}\n", "t.yaml:1:18: segmenter.pca: is none of"},
 		{"segmenter: {pca: 129}\n", "t.yaml:1:18: segmenter.pca: is none of"},
 		{"segmenter: {pca: 150%}\n", "t.yaml:1:18: segmenter.pca: is none of"},

@@ -137,6 +137,23 @@ static void test_transforms_invert(void **state)
 	assert_true(isnan(seg_transform_apply(SEG_LOG1P, NAN)));
 }
 
+static void test_one_hot_has_a_grid_of_its_own(void **state)
+{
+	const double most[] = {1e9};
+	struct seg_basis a, b;
+
+	(void)state;
+	assert_ok(init_one(feature("attr:plan=pro", SEG_LINEAR), &a, NULL));
+	struct seg_feature_config c = feature("attr:plan=pro", SEG_LINEAR);
+	assert_ok(seg_basis_init(&b, &c, 1, most, NULL));
+	assert_int_equal(a.id, b.id);
+	assert_int_equal(seg_basis_bin(&a.features[0], seg_basis_fix(&a.features[0], 0)), 0);
+	assert_int_equal(seg_basis_bin(&a.features[0], seg_basis_fix(&a.features[0], 1)), SEG_GRID_BINS - 1);
+	assert_int_equal(init_one(feature("attr:plan=", SEG_LINEAR), &a, NULL), SEG_INVALID);
+	assert_int_equal(init_one(feature("attr:=pro", SEG_LINEAR), &a, NULL), SEG_INVALID);
+	assert_int_equal(init_one(feature("attr:plan=pro", SEG_QUANTILE), &a, NULL), SEG_INVALID);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +162,7 @@ int main(void)
 		cmocka_unit_test(test_fix_and_bin_of_all_features),
 		cmocka_unit_test(test_fix_clamps_and_keeps_missing),
 		cmocka_unit_test(test_transforms_invert),
+		cmocka_unit_test(test_one_hot_has_a_grid_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -265,6 +265,28 @@ static void test_print_has_every_feature_and_preset(void **state)
 	check_document(true);
 }
 
+static void test_one_hot_attributes(void **state)
+{
+	struct seg_attribute items[] = {
+		{.name = seg_str_from("plan"), .value = {.type = SEG_VALUE_STRING, .s = seg_str_from("pro")}},
+		{.name = seg_str_from("vip"), .value = {.type = SEG_VALUE_BOOL, .b = true}},
+		{.name = seg_str_from("seats"), .value = {.type = SEG_VALUE_LONG, .i = 5}},
+		{.name = seg_str_from("gone"), .value = {.type = SEG_VALUE_NULL}},
+		{.name = seg_str_from("x"), .value = {.type = SEG_VALUE_STRING, .s = seg_str_from("a=b")}},
+	};
+	struct seg_attributes attributes = {.len = 5, .items = items};
+	struct seg_profile p = {.attributes = &attributes}, none = {0};
+
+	(void)state;
+	assert_true(seg_attribute_feature(&p, "plan=pro") == 1 && seg_attribute_feature(&p, "plan=pr") == 0);
+	assert_true(seg_attribute_feature(&p, "vip=true") == 1 && seg_attribute_feature(&p, "vip=false") == 0);
+	assert_true(seg_attribute_feature(&p, "seats=5.0") == 1 && seg_attribute_feature(&p, "seats=five") == 0);
+	assert_true(seg_attribute_feature(&p, "x=a=b") == 1);
+	assert_true(isnan(seg_attribute_feature(&p, "gone=1")) && isnan(seg_attribute_feature(&p, "color=red")));
+	assert_true(isnan(seg_attribute_feature(&none, "plan=pro")));
+	assert_true(seg_attribute_feature(&p, "seats") == 5 && isnan(seg_attribute_feature(&p, "plan")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_attribute_value_takes_numbers),
 		cmocka_unit_test(test_preset_lists_are_the_contract),
 		cmocka_unit_test(test_print_has_every_feature_and_preset),
+		cmocka_unit_test(test_one_hot_attributes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
