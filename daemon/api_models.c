@@ -9,6 +9,7 @@
 
 #include "segmenter/catalogue.h"
 #include "segmenter/describe.h"
+#include "segmenter/hierarchy.h"
 #include "segmenter/naming.h"
 
 static const char *const state_names[] = {"active", "retired"};
@@ -46,7 +47,8 @@ static json_t *parents_json(const struct seg_segment *s)
 	return list;
 }
 
-static json_t *segment_json(const struct seg_model *m, const struct seg_segment *s, const double *zscores)
+static json_t *segment_json(const struct seg_model *m, const struct seg_segment *s, const double *zscores,
+			    const uint32_t *groups)
 {
 	json_t *o = json_object();
 	int index = seg_model_index(m, s->cluster);
@@ -61,6 +63,7 @@ static json_t *segment_json(const struct seg_model *m, const struct seg_segment 
 	json_object_set_new(o, "customers", json_integer((json_int_t)s->customers));
 	json_object_set_new(o, "share", seg_api_number(s->share));
 	json_object_set_new(o, "since_version", seg_api_id64(s->since_promotion));
+	json_object_set_new(o, "group", index >= 0 && groups ? json_integer((json_int_t)groups[index]) : json_null());
 	json_object_set_new(o, "centroid",
 			    index >= 0 && zscores ? centroid_json(m, (uint32_t)index, zscores) : json_null());
 	return o;
@@ -81,12 +84,35 @@ static double *zscores_of(const struct seg_model *m)
 	return zscores;
 }
 
+/* So many that about three segments share one. */
+static uint32_t groups_wanted(uint32_t k)
+{
+	return k < 4 ? 1 : (k + 1) / 3;
+}
+
+/* [k], NULL: fewer than two segments, or out of memory. Caller frees. */
+static uint32_t *groups_of(const struct seg_model *m)
+{
+	struct seg_merge *merges = calloc((size_t)m->k + 1, sizeof(*merges));
+	uint32_t *groups = calloc((size_t)m->k + 1, sizeof(*groups));
+	bool made = merges && groups && seg_hierarchy(m, merges) > 0;
+	if (made)
+		seg_hierarchy_cut(merges, m->k, groups_wanted(m->k), groups);
+	free(merges);
+	if (made)
+		return groups;
+	free(groups);
+	return NULL;
+}
+
 static json_t *segments_json(const struct seg_model *m)
 {
 	json_t *list = json_array();
 	double *zscores = m && m->k > 0 ? zscores_of(m) : NULL;
+	uint32_t *groups = m ? groups_of(m) : NULL;
 	for (uint32_t i = 0; m && i < m->segments_len; i++)
-		json_array_append_new(list, segment_json(m, &m->segments[i], zscores));
+		json_array_append_new(list, segment_json(m, &m->segments[i], zscores, groups));
+	free(groups);
 	free(zscores);
 	return list;
 }
