@@ -107,7 +107,7 @@ out:
 void seg_hierarchy_cut(const struct seg_merge *merges, uint32_t k, uint32_t groups, uint32_t *ret)
 {
 	uint32_t joined = groups < k ? k - (groups ? groups : 1) : 0, next = 0;
-	uint32_t root[2 * SEG_MAX_CLUSTERS];
+	uint32_t root[2 * SEG_MAX_CLUSTERS] = {0};
 
 	for (uint32_t i = 0; i < k + joined; i++)
 		root[i] = i;
