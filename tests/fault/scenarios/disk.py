@@ -473,7 +473,7 @@ def upgrade(site, dice):
     site.wait_commit(two)
     site.finish(name)
     versions = profile_versions(site)
-    expect(versions[2] > 0, f"the new version has written none of its records: {dict(versions)}")
+    expect(versions[3] > 0, f"the new version has written none of its records: {dict(versions)}")
     put_record_of_tomorrow(site)
     shutil.rmtree(site.data_dir(name))
     three = site.start(name)
