@@ -206,7 +206,7 @@ def check_changelog_profiles(world):
 
 def without_unknown(orders, customer):
     """A profile stored before the first day's spend was kept does not know it."""
-    if orders and orders["first_day"] is None and len(customer.days) > 1:
+    if orders and orders["first_day"] is None:
         return {**orders, "first_day": customer.first_day()}
     return orders
 

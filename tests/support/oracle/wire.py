@@ -109,9 +109,9 @@ def read_identity(view):
     return last, first, view.raw(len(view.data) - view.at)
 
 
-def read_orders(view, base):
+def read_orders(view, base, version):
     purchases, refunds, purchased, refunded, flags = view.varint(), view.varint(), view.varint(), view.varint(), view.u8()
-    first_day = view.varint() if flags & 16 else None if flags & 32 else purchased
+    first_day = view.varint() if flags & 16 else None if flags & 32 or version < 3 else purchased  # not kept before 3
     return {"first_day": first_day, "purchases": purchases, "refunds": refunds, "purchased": purchased, "refunded": refunded,
             "first_ms": view.time(base) if flags & 1 else None, "last_ms": view.time(base) if flags & 2 else None}
 
@@ -161,7 +161,7 @@ def read_profile(data, *parts):
             mask = view.u8()
             profile["applied"] = {s: view.varint() for n, s in enumerate(SOURCES) if mask >> n & 1}
         elif tag == 3:
-            profile["orders"] = read_orders(view, base)
+            profile["orders"] = read_orders(view, base, data[0])
         elif tag == 7:
             profile["consents"] = read_consents(view, base)
         elif tag == 8:
