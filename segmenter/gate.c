@@ -15,6 +15,8 @@ enum { SILHOUETTE_ROWS = 1000, STABILITY_ROWS = 2048 };
 
 /* The rule for inertia asks what could be won, so that a candidate that moves fewer for less of it can pass; one that
  * moves many has to win more. */
+/* So many times the least gain is worth any move: the customers are not those that the segments were made for. */
+#define WORTH_MOVING 5
 #define GAIN_LEAST 0.003
 #define MOVED_MUCH 0.22
 #define MUCH_GAIN 0.0045
@@ -101,7 +103,7 @@ static enum seg_gate_rule verdict(const struct seg_refit *r)
 		return SEG_GATE_SILHOUETTE;
 	if (g->stability < limits->stability)
 		return SEG_GATE_STABILITY;
-	if (g->moved > limits->moved)
+	if (g->moved > limits->moved && !(g->best_gain > WORTH_MOVING * limits->gain))
 		return SEG_GATE_MOVED;
 	if (g->min_size < limits->min_size)
 		return SEG_GATE_MIN_SIZE;
