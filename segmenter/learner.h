@@ -20,7 +20,7 @@ struct seg_gate_limits {
 
 #define SEG_GATE_DEFAULTS                                                                                              \
 	{                                                                                                              \
-		0.015, 0.05, 0.3, 0.23, 0                                                                               \
+		0.015, 0.05, 0.3, 0.23, 0                                                                              \
 	} /* as in the option table */
 
 struct seg_learner_config {
